@@ -1,0 +1,1 @@
+//! The node daemon: tonic, openraft, redb, signals around crmd-core.

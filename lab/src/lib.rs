@@ -1,0 +1,1 @@
+//! A whole cluster on one machine, and drills against it.

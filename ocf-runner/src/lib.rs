@@ -1,0 +1,1 @@
+//! Runs OCF, systemd and LSB resource agents: environment, exit codes, metadata.

@@ -1,0 +1,1 @@
+//! Running other programs: process group, deadline, bounded capture.

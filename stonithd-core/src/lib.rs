@@ -1,0 +1,1 @@
+//! The fencing daemon's decisions: devices, topology levels, delays, retries, history.

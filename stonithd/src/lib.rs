@@ -1,0 +1,1 @@
+//! The fencing daemon: plugins and sockets around stonithd-core.

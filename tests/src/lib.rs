@@ -1,0 +1,1 @@
+//! Black-box tests against real daemons, real agents and real clients.

@@ -1,0 +1,1 @@
+//! Identities and mutual TLS, the local socket with peer credentials, the configuration file.

@@ -1,0 +1,3 @@
+//! The project's few commands.
+
+fn main() {}
