@@ -1,3 +1,50 @@
-//! The `systole` executable: every program of the project, chosen by the name it is called by.
+//! The `systole` executable: every program of the project, chosen by the name it is called by
+//! (`crm_resource`, `crmd`, …) or by its first argument (`systole demo`).
 
-fn main() {}
+use std::{ffi::OsString, path::Path, process::ExitCode};
+
+/// A program: takes its arguments without the program's own name.
+type Applet = fn(Vec<OsString>) -> ExitCode;
+
+/// Every program by its name, alphabetically.
+const APPLETS: &[(&str, Applet)] = &[];
+
+fn main() -> ExitCode {
+    let mut args: Vec<OsString> = std::env::args_os().collect();
+    let called = args.first().map(|a| base_name(a)).unwrap_or_default();
+    if let Some(applet) = find(&called) {
+        args.remove(0);
+        return applet(args);
+    }
+    let named = args.get(1).map(|a| base_name(a)).unwrap_or_default();
+    match find(&named) {
+        Some(applet) => applet(args.split_off(2)),
+        None => usage(&named),
+    }
+}
+
+fn base_name(arg: &OsString) -> String {
+    Path::new(arg)
+        .file_name()
+        .map(|n| n.to_string_lossy().into_owned())
+        .unwrap_or_default()
+}
+
+fn find(name: &str) -> Option<Applet> {
+    APPLETS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, applet)| *applet)
+}
+
+fn usage(named: &str) -> ExitCode {
+    let asked_for_help = matches!(named, "" | "help" | "-h" | "--help");
+    if !asked_for_help {
+        eprintln!("systole: there is no program '{named}' here.");
+    }
+    eprintln!("Usage: systole PROGRAM [ARGUMENTS]\n\nPrograms:");
+    for (name, _) in APPLETS {
+        eprintln!("  {name}");
+    }
+    ExitCode::from(if asked_for_help { 0 } else { 64 })
+}
