@@ -1,3 +1,97 @@
-//! The project's few commands.
+//! The project's few commands: `cargo xtask verify|test|fix|sim|soak|bench|dist`.
+//!
+//! It starts other programs, counts what they found and says it in one last line. It must never decide
+//! that something passed which did not run: what cannot run here is listed as skipped, with the reason.
 
-fn main() {}
+mod bench;
+mod checks;
+mod conformance;
+mod dist;
+mod run;
+mod simulate;
+mod tally;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use std::{path::PathBuf, process::ExitCode};
+use tally::Tally;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "The project's few commands")]
+struct Args {
+    #[command(subcommand)]
+    command: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Read-only: format, lints, boundaries between crates, unit tests.
+    Verify,
+    /// Verify and everything that runs daemons; what CI runs.
+    Test,
+    /// Mend what can be mended: format and lints.
+    Fix,
+    /// Simulated clusters under seeded faults.
+    Sim(simulate::SimArgs),
+    /// Simulated clusters and drills, one after another, until the time is over.
+    Soak {
+        /// How long.
+        #[arg(long, default_value_t = 60)]
+        minutes: u64,
+    },
+    /// Print measurements as tables.
+    Bench {
+        /// What to measure.
+        what: Benchmark,
+        /// How many times.
+        #[arg(long, default_value_t = 10)]
+        runs: u32,
+    },
+    /// Lay out an installation.
+    Dist {
+        /// Root of the installation; made if missing.
+        dir: PathBuf,
+        /// Cargo profile of the executable: `release` (built fast) or `dist` (what packages are made with).
+        #[arg(long, default_value = "release")]
+        profile: String,
+    },
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Benchmark {
+    /// Each drill against a lab: downtime and its parts.
+    Cluster,
+    /// The scheduler on small and large configurations.
+    Scheduler,
+}
+
+fn main() -> ExitCode {
+    if let Err(e) = std::env::set_current_dir(run::root()) {
+        eprintln!("xtask: {}: {e}", run::root().display());
+        return ExitCode::FAILURE;
+    }
+    match Args::parse().command {
+        Task::Verify => finish(checks::verify(Tally::default())),
+        Task::Test => finish(checks::test(Tally::default())),
+        Task::Fix => checks::fix(),
+        Task::Sim(args) => finish(simulate::sim(&args, Tally::default())),
+        Task::Soak { minutes } => finish(simulate::soak(minutes, Tally::default())),
+        Task::Bench {
+            what: Benchmark::Cluster,
+            runs,
+        } => bench::cluster(runs),
+        Task::Bench {
+            what: Benchmark::Scheduler,
+            runs,
+        } => bench::scheduler(runs),
+        Task::Dist { dir, profile } => dist::dist(&dir, &profile),
+    }
+}
+
+fn finish(tally: Tally) -> ExitCode {
+    tally.print();
+    if tally.failed() == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}

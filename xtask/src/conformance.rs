@@ -1,0 +1,70 @@
+//! Measures the scheduler against recorded decisions of Pacemaker, where that data is at hand.
+
+use crate::{
+    run::{self, Show},
+    tally::Tally,
+};
+use std::{
+    fs, io,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+/// Cases that must pass, of a hundred. Raised when the scheduler learns, never lowered.
+const FLOOR_PERCENT: u64 = 15;
+const DEADLINE: Duration = Duration::from_secs(10 * 60);
+
+/// Runs every recorded case and compares with the floor.
+pub(crate) fn scheduler(tally: &mut Tally, executable: &Path) {
+    let script = run::root().join("../shared/conformance/scheduler");
+    if !script.is_file() {
+        tally.skip("scheduler conformance: no ../shared/conformance beside the workspace");
+        return;
+    }
+    let simulate = match called(executable, "crm_simulate") {
+        Ok(path) => path,
+        Err(e) => return tally.check(&format!("scheduler conformance: {e}"), false),
+    };
+    let measured = run::run(Command::new(script).arg(simulate), Show::Nothing, DEADLINE);
+    let (passed, failed) = last_line(&measured.output).unwrap_or((0, 1));
+    let percent = passed * 100 / (passed + failed).max(1);
+    let name = format!(
+        "scheduler conformance: {passed} of {} recorded cases ({percent} %), floor {FLOOR_PERCENT} %",
+        passed + failed
+    );
+    tally.check(&name, percent >= FLOOR_PERCENT);
+}
+
+/// The executable under another of its names.
+pub(crate) fn called(executable: &Path, name: &str) -> io::Result<PathBuf> {
+    let dir = run::target().join("by-name");
+    fs::create_dir_all(&dir)?;
+    let link = dir.join(name);
+    match fs::remove_file(&link) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        _ => symlink(executable, &link)?,
+    }
+    Ok(link)
+}
+
+fn last_line(output: &str) -> Option<(u64, u64)> {
+    let line = output.lines().rev().find(|l| l.contains(" passed, "))?;
+    let mut numbers = line
+        .split(|c: char| !c.is_ascii_digit())
+        .filter(|w| !w.is_empty());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn reads_the_last_count() {
+        assert_eq!(
+            super::last_line("x\n 12 passed, 34 failed\n"),
+            Some((12, 34))
+        );
+        assert_eq!(super::last_line("crash"), None);
+    }
+}

@@ -1,0 +1,122 @@
+//! `sim` and `soak`: simulated clusters, and the proof that each checker can fail.
+
+use crate::{
+    checks::{BUILD, executable},
+    run::{self, Show, cargo},
+    tally::Tally,
+};
+use clap::Args;
+use std::{
+    fs,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+/// What to simulate.
+#[derive(Args, Default)]
+pub(crate) struct SimArgs {
+    /// How many seeds.
+    #[arg(long)]
+    pub(crate) runs: Option<u64>,
+    /// First seed, or with no `--runs` the only one: replays a failure.
+    #[arg(long)]
+    pub(crate) seed: Option<u64>,
+    /// Nodes of each cluster; three and five in turn if not given.
+    #[arg(long)]
+    pub(crate) nodes: Option<u32>,
+    /// Break the product on purpose, one rule after another, and expect the rule's checker to notice.
+    #[arg(long)]
+    pub(crate) mutations: bool,
+}
+
+/// Runs until a mutation must have been noticed.
+const MUTATION_RUNS: &str = "300";
+
+/// Runs simulated clusters, or the mutations.
+pub(crate) fn sim(args: &SimArgs, mut tally: Tally) -> Tally {
+    if args.mutations {
+        for feature in mutations() {
+            let checker = feature.trim_start_matches("break-").to_owned();
+            tally.check(
+                &format!("checker {checker} fails on broken code"),
+                mutation(&feature, &checker),
+            );
+        }
+        return tally;
+    }
+    let mut command = cargo(&["run", "--release", "--locked", "--quiet", "-p", "sim", "--"]);
+    for (option, value) in [
+        ("--runs", args.runs),
+        ("--seed", args.seed),
+        ("--nodes", args.nodes.map(u64::from)),
+    ] {
+        if let Some(value) = value {
+            command.args([option, &value.to_string()]);
+        }
+    }
+    let outcome = run::run(&mut command, Show::Everything, 4 * BUILD);
+    tally.check("simulated clusters keep every promise", outcome.ok);
+    tally
+}
+
+fn mutation(feature: &str, checker: &str) -> bool {
+    let feature = format!("crmd-core/{feature}");
+    let mut command = cargo(&[
+        "run",
+        "--release",
+        "--locked",
+        "--quiet",
+        "-p",
+        "sim",
+        "--features",
+        &feature,
+        "--",
+    ]);
+    command.args(["--runs", MUTATION_RUNS, "--expect-violation", checker]);
+    run::run(&mut command, Show::OnlyFailure, BUILD).ok
+}
+
+/// The `break-…` features of crmd-core.
+fn mutations() -> Vec<String> {
+    let manifest = fs::read_to_string(run::root().join("crmd-core/Cargo.toml")).unwrap_or_default();
+    let names = manifest
+        .lines()
+        .filter_map(|l| l.split('=').next())
+        .map(str::trim);
+    names
+        .filter(|n| n.starts_with("break-"))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Seeds nobody tried yet and drills in a lab, in turn, until the time is over or something fails.
+pub(crate) fn soak(minutes: u64, mut tally: Tally) -> Tally {
+    let end = Instant::now() + Duration::from_secs(minutes * 60);
+    let built = cargo(&["build", "--release", "--locked", "-p", "tools", "-p", "sim"]).status();
+    tally.check("release build", built.is_ok_and(|s| s.success()));
+    let mut seed = 1_000_000;
+    while Instant::now() < end && tally.failed() == 0 {
+        let round = SimArgs {
+            runs: Some(5000),
+            seed: Some(seed),
+            ..SimArgs::default()
+        };
+        tally = sim(&round, tally);
+        seed += 5000;
+        for drill in [
+            "node-crash",
+            "daemon-crash",
+            "resource-crash",
+            "planned-move",
+        ] {
+            let mut command = Command::new(executable("release"));
+            let outcome = run::run(
+                command.args(["drill", drill, "--runs", "5"]),
+                Show::OnlyFailure,
+                BUILD,
+            );
+            tally.check(&format!("drill {drill}"), outcome.ok);
+        }
+    }
+    tally
+}
