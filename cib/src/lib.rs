@@ -2,6 +2,9 @@
 //!
 //! Everything except [`store`] is pure.
 
+mod names;
+mod parse;
 mod tree;
+mod write;
 
-pub use tree::Element;
+pub use tree::{Descendants, Element, Node, ParseError};
