@@ -60,6 +60,8 @@ pub enum Command {
     },
     /// Append to the journal in the run directory *before* the next command.
     Journal(JournalRecord),
+    /// Replace the whole journal by these records (it had grown long): written beside, fsynced, renamed.
+    JournalRewrite(Vec<JournalRecord>),
     /// Run an agent's action. `record` is appended to the journal before anything is executed.
     RunAgent {
         /// For the answer.

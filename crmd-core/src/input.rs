@@ -65,6 +65,13 @@ pub enum Input {
         /// What it says.
         entry: Entry,
     },
+    /// A snapshot of the replicated state was installed from the leader; it replaces what was applied so far.
+    SnapshotInstalled {
+        /// What [`crate::Node::snapshot`] gave on the leader.
+        snapshot: Vec<u8>,
+        /// Index of the last entry in it.
+        index: Index,
+    },
     /// Outcome of [`crate::command::Command::Propose`]; after `Applied` of the same entry if it was committed.
     Proposed {
         /// Which proposal.

@@ -5,6 +5,7 @@ use crate::{
     ids::{Life, Term},
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One line of the journal. A restarted daemon hands all of them to [`crate::Node::recover`], in order,
 /// after its shell has waited for or ended every execution that began and did not finish.
@@ -18,8 +19,12 @@ pub enum JournalRecord {
         exec: ExecId,
         /// What.
         action: AgentAction,
-        /// The coordinator's transition key (`transition:action…:uuid`), empty for our own monitors.
+        /// The coordinator's transition key (`action:transition:target-rc:uuid`).
         transition_key: String,
+        /// The exit code that is no failure.
+        target_rc: i32,
+        /// Attributes of the history entry that only the coordinator knew.
+        record: BTreeMap<String, String>,
     },
     /// An execution ended, and this is what it changed in the node's status.
     Ended {

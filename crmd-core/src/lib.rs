@@ -21,6 +21,7 @@ pub mod view;
 
 use crate::{
     command::Command,
+    entry::Member,
     ids::{Incarnation, Life, NodeName, Now},
     input::Input,
     journal::JournalRecord,
@@ -40,6 +41,8 @@ pub struct Identity {
     pub incarnation: Incarnation,
     /// Program version, for people.
     pub version: String,
+    /// This node as a member: the first leader of a new cluster puts itself into the empty log with it.
+    pub member: Member,
 }
 
 /// The core of one node's daemon.

@@ -2,7 +2,7 @@
 
 use crate::{
     command::AgentAction,
-    ids::{Incarnation, Life, NodeName, Stamp, Term},
+    ids::{Incarnation, Life, NodeName, RequestId, Stamp, Term},
     journal::JournalRecord,
     request::{Request, Response},
 };
@@ -57,10 +57,28 @@ pub enum Message {
         /// Why.
         reason: String,
     },
-    /// A request carried to the coordinator.
+    /// An order has arrived and will be carried out (or already was); until then it is sent again.
+    OrderTaken {
+        /// Its term.
+        term: Term,
+        /// Its number.
+        number: u64,
+    },
+    /// An order other than `Run` has been carried out; `Run` reports through the history.
+    OrderDone {
+        /// Its term.
+        term: Term,
+        /// Its number.
+        number: u64,
+        /// The executor's status then: it counts once the coordinator holds this or a later one.
+        stamp: Stamp,
+    },
+    /// A request carried to the coordinator; the same one is sent again to a new coordinator.
     Forward {
         /// For the answer, chosen by the sender.
         id: u64,
+        /// Makes the retry recognisable.
+        request_id: RequestId,
         /// It.
         request: Request,
     },
@@ -116,7 +134,7 @@ pub struct NodeStatus {
 pub struct Order {
     /// Counts up within a term.
     pub number: u64,
-    /// `transition:action:target-rc:uuid`.
+    /// `action:transition:target-rc:uuid`.
     pub transition_key: String,
     /// What.
     pub kind: OrderKind,
