@@ -81,6 +81,12 @@ impl Node {
         Vec::new()
     }
 
+    /// Every member the log knows, with addresses: whom the shell keeps connections to, and what it
+    /// needs to carry out `ChangeVoters`.
+    pub fn members(&self) -> Vec<Member> {
+        Vec::new()
+    }
+
     /// What people and tests see of this node.
     pub fn view(&self, _now: Now) -> NodeView {
         NodeView::default()
