@@ -1,0 +1,96 @@
+//! What `/proc` tells of processes and groups.
+
+use std::fs;
+
+/// The fields of `/proc/PID/stat` that matter here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stat {
+    pub(crate) pid: i32,
+    pub(crate) state: char,
+    pub(crate) group: i32,
+    pub(crate) session: i32,
+    pub(crate) start_time: u64,
+}
+
+impl Stat {
+    /// Ended, but not yet collected by its parent: it does nothing any more.
+    pub(crate) fn is_dead(&self) -> bool {
+        matches!(self.state, 'Z' | 'X')
+    }
+}
+
+/// When a process started, in clock ticks since boot; nothing if there is no such process.
+pub fn start_time(pid: i32) -> Option<u64> {
+    stat(pid).map(|s| s.start_time)
+}
+
+pub(crate) fn stat(pid: i32) -> Option<Stat> {
+    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    parse(pid, &String::from_utf8_lossy(&text))
+}
+
+/// All processes. One that ends meanwhile may be missing.
+pub(crate) fn all() -> Vec<Stat> {
+    let Ok(entries) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    entries
+        .filter_map(|e| e.ok()?.file_name().to_str()?.parse().ok())
+        .filter_map(stat)
+        .collect()
+}
+
+/// Living processes of a group.
+pub(crate) fn members(pgid: i32) -> Vec<Stat> {
+    all()
+        .into_iter()
+        .filter(|s| s.group == pgid && !s.is_dead())
+        .collect()
+}
+
+/// Whether the environment the process was started with has this variable with this value.
+pub(crate) fn has_variable(pid: i32, name: &str, value: &str) -> bool {
+    let wanted = format!("{name}={value}");
+    fs::read(format!("/proc/{pid}/environ"))
+        .is_ok_and(|env| env.split(|b| *b == 0).any(|v| v == wanted.as_bytes()))
+}
+
+/// The name in parentheses may hold anything, so fields are counted after the last `)`.
+fn parse(pid: i32, text: &str) -> Option<Stat> {
+    let (_, rest) = text.rsplit_once(')')?;
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    Some(Stat {
+        pid,
+        state: fields.first()?.chars().next()?,
+        group: fields.get(2)?.parse().ok()?,
+        session: fields.get(3)?.parse().ok()?,
+        start_time: fields.get(19)?.parse().ok()?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_and_spaces_is_skipped() {
+        let line = "7 (a) b) S 1 7 3 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 4711 0 0";
+        assert_eq!(
+            parse(7, line),
+            Some(Stat {
+                pid: 7,
+                state: 'S',
+                group: 7,
+                session: 3,
+                start_time: 4711
+            })
+        );
+    }
+
+    #[test]
+    fn this_process_is_found() {
+        let me = std::process::id() as i32;
+        assert!(start_time(me).is_some());
+        assert!(all().iter().any(|s| s.pid == me));
+    }
+}
