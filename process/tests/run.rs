@@ -1,4 +1,5 @@
 //! Real programs, run and ended.
+#![allow(clippy::unwrap_used, reason = "helpers of tests")]
 
 use process::{End, Group, Program, leftover};
 use std::time::{Duration, Instant};
