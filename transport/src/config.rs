@@ -14,6 +14,7 @@
 mod check;
 mod timing;
 
+pub(crate) use check::bad_name;
 pub use timing::Timing;
 
 use crate::durable::{self, FileError};
