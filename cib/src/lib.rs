@@ -2,9 +2,16 @@
 //!
 //! Everything except [`store`] is pure.
 
+pub mod digest;
+pub mod edit;
 mod names;
 mod parse;
+pub mod patch;
+pub mod path;
 mod tree;
+pub mod version;
 mod write;
+pub mod xpath;
 
 pub use tree::{Descendants, Element, Node, ParseError};
+pub use version::Version;

@@ -10,8 +10,13 @@ pub(crate) fn pretty(element: &Element) -> String {
 }
 
 pub(crate) fn compact(element: &Element) -> String {
+    compact_filtered(element, &|_| true)
+}
+
+/// Without the attributes whose names `keep` refuses.
+pub(crate) fn compact_filtered(element: &Element, keep: &dyn Fn(&str) -> bool) -> String {
     let mut out = String::new();
-    write_compact(&mut out, element, &|_, _| true);
+    write_compact(&mut out, element, keep);
     out
 }
 
@@ -19,11 +24,11 @@ fn write_pretty(out: &mut String, element: &Element, depth: usize) {
     indent(out, depth);
     if element.nodes().iter().any(|n| matches!(n, Node::Text(_))) {
         // Blanks next to text would become part of it.
-        write_compact(out, element, &|_, _| true);
+        write_compact(out, element, &|_| true);
         out.push('\n');
         return;
     }
-    open(out, element, &|_, _| true);
+    open(out, element, &|_| true);
     if element.is_empty() {
         out.push_str("/>\n");
         return;
@@ -45,7 +50,7 @@ fn write_pretty(out: &mut String, element: &Element, depth: usize) {
     out.push('\n');
 }
 
-fn write_compact(out: &mut String, element: &Element, keep: &dyn Fn(&str, &str) -> bool) {
+fn write_compact(out: &mut String, element: &Element, keep: &dyn Fn(&str) -> bool) {
     open(out, element, keep);
     if element.is_empty() {
         out.push_str("/>");
@@ -68,11 +73,11 @@ fn indent(out: &mut String, depth: usize) {
     }
 }
 
-fn open(out: &mut String, element: &Element, keep: &dyn Fn(&str, &str) -> bool) {
+fn open(out: &mut String, element: &Element, keep: &dyn Fn(&str) -> bool) {
     out.push('<');
     out.push_str(element.name());
     for (name, value) in element.attrs() {
-        if keep(element.name(), name) {
+        if keep(name) {
             out.push(' ');
             out.push_str(name);
             out.push_str("=\"");
