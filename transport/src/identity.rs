@@ -107,6 +107,16 @@ pub fn named(certificate: &CertificateDer<'_>) -> Result<Named, String> {
     }
 }
 
+/// The node on which the authority of the identity in `dir` was made: it has the authority's key.
+#[must_use]
+pub fn keeper(dir: &Path) -> Option<String> {
+    let path = dir.join(files::CA_CERTIFICATE);
+    let certificate = certificate_in(&path, &read(&path).ok()?).ok()?;
+    let (_, parsed) = X509Certificate::from_der(certificate.as_ref()).ok()?;
+    let unit = parsed.subject().iter_organizational_unit().next()?;
+    unit.as_str().ok().map(str::to_owned)
+}
+
 /// SHA-256 of a certificate, hexadecimal.
 #[must_use]
 pub fn fingerprint(certificate: &CertificateDer<'_>) -> String {
@@ -137,9 +147,26 @@ impl Authority {
     /// # Errors
     /// The key could not be made.
     pub fn create(cluster_name: &str, cluster_id: &str) -> Result<Self, IdentityError> {
+        Self::create_on(cluster_name, cluster_id, "")
+    }
+
+    /// The same, naming in its certificate the node that keeps the key, so that the others can
+    /// say whom to ask (see [`keeper`]).
+    ///
+    /// # Errors
+    /// The key could not be made.
+    pub fn create_on(
+        cluster_name: &str,
+        cluster_id: &str,
+        node: &str,
+    ) -> Result<Self, IdentityError> {
         let key = KeyPair::generate().map_err(make("the authority's key"))?;
         let mut params = CertificateParams::default();
         params.distinguished_name = names(&format!("Systole cluster {cluster_name}"), cluster_id);
+        if !node.is_empty() {
+            let unit = DnType::OrganizationalUnitName;
+            params.distinguished_name.push(unit, node);
+        }
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         forever(&mut params);

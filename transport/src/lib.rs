@@ -11,6 +11,7 @@
 //! | [`hello`] | do two daemons belong together? |
 //! | [`life`] | boots of the host and runs of a daemon |
 //! | [`lock`] | one daemon of a kind for each node |
+//! | [`join`] | how a node becomes a member: token, service, client |
 //! | [`durable`] | files that survive a power cut |
 //!
 //! It must never decide anything about the cluster: who is a member, who leads and who is dead is
@@ -20,6 +21,7 @@ pub mod config;
 pub mod durable;
 pub mod hello;
 pub mod identity;
+pub mod join;
 pub mod life;
 pub mod local;
 pub mod lock;

@@ -35,6 +35,7 @@ pub use connect::{ConnectError, Connection, Connector, Probe, Target, probe_tcp}
 pub use listen::{ListenError, PeerInfo, PeerListener, PeerStream, peer};
 pub use watched::Ending;
 
+pub(crate) use connect::pinned_channel;
 pub(crate) use verify::check;
 
 use crate::config::Timing;
