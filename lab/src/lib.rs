@@ -1,1 +1,31 @@
 //! A whole cluster on one machine, and drills against it.
+//!
+//! `lab` runs real daemons in nodes made of kernel namespaces, with links to cut and a power switch;
+//! `drill` plays a fault against such a lab and measures from outside; `demo` is both for people to watch.
+//! It must never touch the network, mounts or processes of the host itself: everything lives in namespaces
+//! of the lab and in its directory, and ends with it.
+
+pub mod audit;
+mod boot;
+mod cli;
+mod clock;
+mod daemon;
+mod error;
+mod events;
+mod exec;
+mod hold;
+mod init;
+mod isolate;
+mod layout;
+mod network;
+mod power;
+mod remote;
+mod up;
+mod wire;
+
+pub use cli::lab;
+pub use error::LabError;
+pub use exec::Said;
+pub use layout::{Layout, Spec};
+pub use remote::Lab;
+pub use up::TiedLab;
