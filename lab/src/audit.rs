@@ -32,7 +32,11 @@ pub fn judge(audit: &[Event], lab: &[Event]) -> Verdict {
     let mut verdict = Verdict::default();
     for event in all {
         match event.event.as_str() {
-            "start" | "double" => begin(event, running.entry(event.resource.clone()).or_default(), &mut verdict),
+            "start" | "double" => begin(
+                event,
+                running.entry(event.resource.clone()).or_default(),
+                &mut verdict,
+            ),
             "stop" | "stopped" => end(event, running.get_mut(&event.resource)),
             "monitor-failed" => end_on_node(event, running.get_mut(&event.resource)),
             // The lab has seen that nothing of the node is left.
@@ -57,7 +61,9 @@ fn begin(event: &Event, services: &mut Vec<Running>, verdict: &mut Verdict) {
         services.retain(|other| other.node != event.node);
     }
     verdict.starts += 1;
-    let other = services.first().map(|o| format!("{} (life {}, process {})", o.node, o.life, o.pid));
+    let other = services
+        .first()
+        .map(|o| format!("{} (life {}, process {})", o.node, o.life, o.pid));
     if event.event == "double" || other.is_some() {
         verdict.doubles.push(format!(
             "{} started on {} (life {}, process {}) at {:.3} ms while active on {}",
@@ -69,7 +75,11 @@ fn begin(event: &Event, services: &mut Vec<Running>, verdict: &mut Verdict) {
             other.unwrap_or_else(|| event.detail.clone()),
         ));
     }
-    services.push(Running { node: event.node.clone(), life: event.life, pid: event.pid });
+    services.push(Running {
+        node: event.node.clone(),
+        life: event.life,
+        pid: event.pid,
+    });
 }
 
 fn end(event: &Event, services: Option<&mut Vec<Running>>) {
@@ -91,7 +101,10 @@ mod tests {
 
     fn at(boottime_ms: f64, event: &str, node: &str, pid: u32) -> Event {
         Event {
-            at: Moment { boottime_ms, wall_ms: 0 },
+            at: Moment {
+                boottime_ms,
+                wall_ms: 0,
+            },
             event: event.into(),
             node: node.into(),
             life: 1,
@@ -103,7 +116,11 @@ mod tests {
 
     #[test]
     fn one_after_another_is_right() {
-        let audit = [at(1.0, "start", "a", 7), at(2.0, "stop", "a", 7), at(3.0, "start", "b", 9)];
+        let audit = [
+            at(1.0, "start", "a", 7),
+            at(2.0, "stop", "a", 7),
+            at(3.0, "start", "b", 9),
+        ];
         let verdict = judge(&audit, &[]);
         assert_eq!(verdict.doubles, Vec::<String>::new());
         assert_eq!(verdict.active.get("web").map(String::as_str), Some("b"));
@@ -111,7 +128,11 @@ mod tests {
 
     #[test]
     fn a_start_before_the_stop_is_double() {
-        let audit = [at(1.0, "start", "a", 7), at(2.0, "start", "b", 9), at(3.0, "stop", "a", 7)];
+        let audit = [
+            at(1.0, "start", "a", 7),
+            at(2.0, "start", "b", 9),
+            at(3.0, "stop", "a", 7),
+        ];
         assert_eq!(judge(&audit, &[]).doubles.len(), 1);
     }
 
@@ -120,19 +141,32 @@ mod tests {
         let audit = [at(1.0, "start", "a", 7), at(2.0, "double", "b", 9)];
         let doubles = judge(&audit, &[]).doubles;
         assert_eq!(doubles.len(), 1);
-        assert!(doubles.iter().all(|d| d.contains("web started on b")), "{doubles:?}");
+        assert!(
+            doubles.iter().all(|d| d.contains("web started on b")),
+            "{doubles:?}"
+        );
     }
 
     #[test]
     fn nothing_outlives_its_node() {
         let audit = [at(1.0, "start", "a", 7), at(3.0, "start", "b", 9)];
-        assert_eq!(judge(&audit, &[at(2.0, "crashed", "a", 0)]).doubles, Vec::<String>::new());
-        assert_eq!(judge(&audit, &[at(4.0, "crashed", "a", 0)]).doubles.len(), 1);
+        assert_eq!(
+            judge(&audit, &[at(2.0, "crashed", "a", 0)]).doubles,
+            Vec::<String>::new()
+        );
+        assert_eq!(
+            judge(&audit, &[at(4.0, "crashed", "a", 0)]).doubles.len(),
+            1
+        );
     }
 
     #[test]
     fn a_restart_after_a_crash_of_the_service_is_right() {
-        let audit = [at(1.0, "start", "a", 7), at(2.0, "start", "a", 8), at(3.0, "stop", "a", 8)];
+        let audit = [
+            at(1.0, "start", "a", 7),
+            at(2.0, "start", "a", 8),
+            at(3.0, "stop", "a", 8),
+        ];
         let verdict = judge(&audit, &[]);
         assert_eq!((verdict.doubles.len(), verdict.active.len()), (0, 0));
     }

@@ -29,7 +29,9 @@ pub(crate) fn boot(layout: &Layout, node: &str) -> Result<(), LabError> {
     // The first child after this is process 1 of the node, so nothing else may be started in between.
     unshare(CloneFlags::CLONE_NEWPID)
         .map_err(|e| LabError::NoNamespaces(format!("process namespace of {node}: {e}")))?;
-    let mut first = first_process(node).spawn().during(|| format!("start the first process of {node}"))?;
+    let mut first = first_process(node)
+        .spawn()
+        .during(|| format!("start the first process of {node}"))?;
     say(&format!("pid {}", first.id()))?;
     first.wait().during(|| format!("wait for {node}"))?;
     Ok(())
@@ -42,18 +44,29 @@ fn enter(node: &str) -> Result<(), LabError> {
         | CloneFlags::CLONE_NEWIPC;
     unshare(all).map_err(|e| LabError::NoNamespaces(format!("namespaces of node {node}: {e}")))?;
     isolate::private_mounts()?;
-    nix::unistd::sethostname(node).map_err(io::Error::from).during(|| format!("name the host {node}"))
+    nix::unistd::sethostname(node)
+        .map_err(io::Error::from)
+        .during(|| format!("name the host {node}"))
 }
 
 fn say(line: &str) -> Result<(), LabError> {
     let mut out = io::stdout().lock();
-    writeln!(out, "{line}").and_then(|()| out.flush()).during(|| "answer the lab's daemon".into())
+    writeln!(out, "{line}")
+        .and_then(|()| out.flush())
+        .during(|| "answer the lab's daemon".into())
 }
 
 fn wait_for_go() -> Result<(), LabError> {
     let mut line = String::new();
-    io::stdin().lock().read_line(&mut line).during(|| "wait for the lab's daemon".into())?;
-    if line.trim() == "go" { Ok(()) } else { said("the lab's daemon called the boot off") }
+    io::stdin()
+        .lock()
+        .read_line(&mut line)
+        .during(|| "wait for the lab's daemon".into())?;
+    if line.trim() == "go" {
+        Ok(())
+    } else {
+        said("the lab's daemon called the boot off")
+    }
 }
 
 /// An empty `/run` as after every boot, with the shared folder and the node's own in it; an own `/tmp`.
@@ -77,7 +90,10 @@ fn mounts(layout: &Layout, node: &str) -> Result<(), LabError> {
 fn first_process(node: &str) -> Command {
     let mut command = Command::new(format!("{IN_NODE_SHARED}/bin/systole"));
     command.args(["lab", "init", "--node", node]);
-    command.current_dir(IN_NODE_OWN).stdin(Stdio::null()).stdout(Stdio::null());
+    command
+        .current_dir(IN_NODE_OWN)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
     command.env_clear().envs(environment(node));
     command
 }

@@ -178,7 +178,12 @@ pub fn lab(args: Vec<OsString>) -> ExitCode {
 fn act(verb: Verb) -> Result<ExitCode, LabError> {
     let open = |at: &Where| Lab::open(at.layout());
     match verb {
-        Verb::Up { at, nodes, links, bare: _ } => {
+        Verb::Up {
+            at,
+            nodes,
+            links,
+            bare: _,
+        } => {
             let lab = up::up(at.layout(), &Spec::new(nodes, links)?)?;
             status(&lab)?;
         }
@@ -201,14 +206,32 @@ fn act(verb: Verb) -> Result<ExitCode, LabError> {
             lab.keep_off(&node, false)?;
             lab.on(&node)?;
         }
-        Verb::Cut { at, from, to, one_way, link } => open(&at)?.cut(&from, &to, !one_way, link)?,
+        Verb::Cut {
+            at,
+            from,
+            to,
+            one_way,
+            link,
+        } => open(&at)?.cut(&from, &to, !one_way, link)?,
         Verb::Heal { at } => open(&at)?.heal()?,
         Verb::Audit { at } => return audit(&open(&at)?),
         Verb::Keep { at, tied } => isolate::keep(&at.layout(), tied)?,
         Verb::Daemon { at, tied } => daemon::run(at.layout(), tied)?,
         Verb::Boot { at, node } => boot::boot(&at.layout(), &node)?,
         Verb::Init { node: _ } => init::run()?,
-        Verb::Hold { deed, resource, dir, pid_file } => hold(&deed, &Hold { resource, dir, pid_file })?,
+        Verb::Hold {
+            deed,
+            resource,
+            dir,
+            pid_file,
+        } => hold(
+            &deed,
+            &Hold {
+                resource,
+                dir,
+                pid_file,
+            },
+        )?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -219,7 +242,9 @@ fn hold(deed: &str, hold: &Hold) -> Result<(), LabError> {
         "run" => hold.run(),
         "stop" => hold.stop(),
         "failed" => hold.failed(),
-        _ => Err(LabError::Said(format!("hold knows start, run, stop and failed, not '{deed}'"))),
+        _ => Err(LabError::Said(format!(
+            "hold knows start, run, stop and failed, not '{deed}'"
+        ))),
     }
 }
 
@@ -227,7 +252,13 @@ fn status(lab: &Lab) -> Result<(), LabError> {
     let (machines, cuts) = lab.describe()?;
     println!("Lab in {}", lab.layout().dir().display());
     for m in machines {
-        println!("  {:<8} {:<8} life {:<3} {}", m.node, m.state, m.life, m.addresses.join(" "));
+        println!(
+            "  {:<8} {:<8} life {:<3} {}",
+            m.node,
+            m.state,
+            m.life,
+            m.addresses.join(" ")
+        );
     }
     for cut in cuts {
         println!("  cut: {cut}");
@@ -243,6 +274,14 @@ fn audit(lab: &Lab) -> Result<ExitCode, LabError> {
     for double in &verdict.doubles {
         println!("DOUBLE: {double}");
     }
-    println!("{} starts, {} double", verdict.starts, verdict.doubles.len());
-    Ok(if verdict.doubles.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    println!(
+        "{} starts, {} double",
+        verdict.starts,
+        verdict.doubles.len()
+    );
+    Ok(if verdict.doubles.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }

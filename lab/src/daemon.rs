@@ -44,11 +44,19 @@ pub(crate) fn run(layout: Layout, tied: bool) -> Result<(), LabError> {
     network::lay(&spec)?;
     let mut machines = BTreeMap::new();
     for node in &spec.nodes {
-        machines.insert(node.clone(), Mutex::new(Machine::new(node, spec.number(node)?)));
+        machines.insert(
+            node.clone(),
+            Mutex::new(Machine::new(node, spec.number(node)?)),
+        );
     }
     let inside = listen(&layout.fence())?;
     let outside = listen(&layout.control())?;
-    let lab = Arc::new(Lab { layout, spec, machines, cuts: Mutex::default() });
+    let lab = Arc::new(Lab {
+        layout,
+        spec,
+        machines,
+        cuts: Mutex::default(),
+    });
     for node in &lab.spec.nodes {
         lab.on(node)?;
     }
@@ -65,7 +73,8 @@ pub(crate) fn run(layout: Layout, tied: bool) -> Result<(), LabError> {
 
 fn listen(at: &Path) -> Result<UnixListener, LabError> {
     let listener = UnixListener::bind(at).during(|| format!("listen at {}", at.display()))?;
-    fs::set_permissions(at, fs::Permissions::from_mode(0o600)).during(|| format!("protect {}", at.display()))?;
+    fs::set_permissions(at, fs::Permissions::from_mode(0o600))
+        .during(|| format!("protect {}", at.display()))?;
     Ok(listener)
 }
 
@@ -97,13 +106,22 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Lab {
     fn client(&self, mut stream: UnixStream, outside: bool) {
         let _ = stream.set_read_timeout(Some(CLIENT_LIMIT));
-        let by = if outside { "operator".to_owned() } else { self.caller(&stream) };
+        let by = if outside {
+            "operator".to_owned()
+        } else {
+            self.caller(&stream)
+        };
         let answer = match wire::receive_line::<Ask>(&stream) {
             Ok(ask) if outside || for_nodes(&ask) => self.answer(&ask, &by),
-            Ok(_) => Err(LabError::Said("a node may only ask for off, on, status and list".into())),
+            Ok(_) => Err(LabError::Said(
+                "a node may only ask for off, on, status and list".into(),
+            )),
             Err(e) => Err(LabError::Said(format!("not a request: {e}"))),
         };
-        let answer = answer.unwrap_or_else(|e| Answer { error: Some(e.to_string()), ..Answer::default() });
+        let answer = answer.unwrap_or_else(|e| Answer {
+            error: Some(e.to_string()),
+            ..Answer::default()
+        });
         if let Err(e) = wire::send_line(&mut stream, &answer) {
             eprintln!("lab: {by} did not wait for its answer: {e}");
         }
@@ -115,45 +133,69 @@ impl Lab {
     /// The node a caller lives in, by its network namespace.
     fn caller(&self, stream: &UnixStream) -> String {
         let peer = rustix::net::sockopt::socket_peercred(stream).ok();
-        let namespace = peer.and_then(|c| fs::metadata(format!("/proc/{}/ns/net", c.pid.as_raw_nonzero())).ok());
+        let namespace = peer
+            .and_then(|c| fs::metadata(format!("/proc/{}/ns/net", c.pid.as_raw_nonzero())).ok());
         let Some(inode) = namespace.map(|m| m.ino()) else {
             return "unknown".into();
         };
         // A node that is just being fenced keeps its lock, and is not the one that asks.
-        let owner = self.machines.iter().find(|(_, m)| m.try_lock().is_ok_and(|m| m.owns_network(inode)));
+        let owner = self
+            .machines
+            .iter()
+            .find(|(_, m)| m.try_lock().is_ok_and(|m| m.owns_network(inode)));
         owner.map_or_else(|| "unknown".into(), |(name, _)| name.clone())
     }
 
     fn answer(&self, ask: &Ask, by: &str) -> Result<Answer, LabError> {
-        let done = Answer { ok: true, ..Answer::default() };
+        let done = Answer {
+            ok: true,
+            ..Answer::default()
+        };
         match ask {
             Ask::Off { node } => self.fence(node, by),
             Ask::On { node } => self.switch_on(node, by),
             Ask::Status { node } => Ok(self.power(node)?),
-            Ask::List => Ok(Answer { nodes: Some(self.spec.nodes.clone()), ..done }),
+            Ask::List => Ok(Answer {
+                nodes: Some(self.spec.nodes.clone()),
+                ..done
+            }),
             Ask::Describe => Ok(self.describe()),
             Ask::Kill { node } => self.kill(node).map(|()| done),
             Ask::KeepOff { node, keep } => {
                 locked(self.machine(node)?).keep_off = *keep;
                 Ok(done)
             }
-            Ask::Cut { from, to, both, link } => self.cut(from, to, *both, *link).map(|()| done),
+            Ask::Cut {
+                from,
+                to,
+                both,
+                link,
+            } => self.cut(from, to, *both, *link).map(|()| done),
             Ask::Heal => self.heal().map(|()| done),
             Ask::Down => {
                 self.log(Event::now("down"));
-                Ok(Answer { power: Some("down".into()), ..done })
+                Ok(Answer {
+                    power: Some("down".into()),
+                    ..done
+                })
             }
         }
     }
 
     fn machine(&self, node: &str) -> Result<&Mutex<Machine>, LabError> {
         self.spec.number(node)?;
-        self.machines.get(node).ok_or_else(|| LabError::Said(format!("there is no node '{node}'")))
+        self.machines
+            .get(node)
+            .ok_or_else(|| LabError::Said(format!("there is no node '{node}'")))
     }
 
     fn power(&self, node: &str) -> Result<Answer, LabError> {
         let power = locked(self.machine(node)?).power();
-        Ok(Answer { ok: true, power: Some(power.into()), ..Answer::default() })
+        Ok(Answer {
+            ok: true,
+            power: Some(power.into()),
+            ..Answer::default()
+        })
     }
 
     fn fence(&self, node: &str, by: &str) -> Result<Answer, LabError> {
@@ -163,7 +205,8 @@ impl Lab {
         self.log(asked.node(node, life));
         let result = machine.off(&self.spec);
         let outcome = match &result {
-            Ok(()) => Event::now("fence-done").detail(format!("by {by}: off, nothing of it is left running")),
+            Ok(()) => Event::now("fence-done")
+                .detail(format!("by {by}: off, nothing of it is left running")),
             Err(e) => Event::now("fence-failed").detail(format!("by {by}: {e}")),
         };
         self.log(outcome.node(node, life));
@@ -186,8 +229,16 @@ impl Lab {
         let before = machine.life();
         let result = machine.on(&self.layout, &self.spec);
         if machine.life() != before {
-            let event = if result.is_ok() { "boot" } else { "boot-failed" };
-            let reason = result.as_ref().err().map(ToString::to_string).unwrap_or_default();
+            let event = if result.is_ok() {
+                "boot"
+            } else {
+                "boot-failed"
+            };
+            let reason = result
+                .as_ref()
+                .err()
+                .map(ToString::to_string)
+                .unwrap_or_default();
             self.log(Event::now(event).node(node, machine.life()).detail(reason));
         }
         result
@@ -195,9 +246,17 @@ impl Lab {
 
     fn kill(&self, node: &str) -> Result<(), LabError> {
         let mut machine = locked(self.machine(node)?);
-        self.log(Event::now("crash").node(node, machine.life()).detail("SIGKILL for everything on it"));
+        self.log(
+            Event::now("crash")
+                .node(node, machine.life())
+                .detail("SIGKILL for everything on it"),
+        );
         machine.kill()?;
-        self.log(Event::now("crashed").node(node, machine.life()).detail("no process is left"));
+        self.log(
+            Event::now("crashed")
+                .node(node, machine.life())
+                .detail("no process is left"),
+        );
         Ok(())
     }
 
@@ -205,14 +264,25 @@ impl Lab {
         self.spec.number(from)?;
         self.spec.number(to)?;
         if link.is_some_and(|l| l >= self.spec.links) {
-            return said(format!("this lab's links are numbered 0 to {}", self.spec.links.saturating_sub(1)));
+            return said(format!(
+                "this lab's links are numbered 0 to {}",
+                self.spec.links.saturating_sub(1)
+            ));
         }
         let mut cuts = locked(&self.cuts);
         let mut wanted = cuts.clone();
         for link in (0..self.spec.links).filter(|l| link.is_none_or(|only| only == *l)) {
-            wanted.insert(Cut { from: from.into(), to: to.into(), link });
+            wanted.insert(Cut {
+                from: from.into(),
+                to: to.into(),
+                link,
+            });
             if both {
-                wanted.insert(Cut { from: to.into(), to: from.into(), link });
+                wanted.insert(Cut {
+                    from: to.into(),
+                    to: from.into(),
+                    link,
+                });
             }
         }
         network::drop_only(&self.spec, &wanted)?;
@@ -233,9 +303,21 @@ impl Lab {
     }
 
     fn describe(&self) -> Answer {
-        let machines = self.machines.values().map(|m| locked(m).describe(&self.spec)).collect();
-        let cuts = locked(&self.cuts).iter().map(|c| format!("{} -> {} (link {})", c.from, c.to, c.link)).collect();
-        Answer { ok: true, machines: Some(machines), cuts: Some(cuts), ..Answer::default() }
+        let machines = self
+            .machines
+            .values()
+            .map(|m| locked(m).describe(&self.spec))
+            .collect();
+        let cuts = locked(&self.cuts)
+            .iter()
+            .map(|c| format!("{} -> {} (link {})", c.from, c.to, c.link))
+            .collect();
+        Answer {
+            ok: true,
+            machines: Some(machines),
+            cuts: Some(cuts),
+            ..Answer::default()
+        }
     }
 
     fn tick_for_ever(&self) {
@@ -259,5 +341,8 @@ impl Lab {
 
 /// What a fencing device may ask for.
 fn for_nodes(ask: &Ask) -> bool {
-    matches!(ask, Ask::Off { .. } | Ask::On { .. } | Ask::Status { .. } | Ask::List)
+    matches!(
+        ask,
+        Ask::Off { .. } | Ask::On { .. } | Ask::Status { .. } | Ask::List
+    )
 }

@@ -37,7 +37,10 @@ pub(crate) trait While<T> {
 
 impl<T, E: Into<io::Error>> While<T> for Result<T, E> {
     fn during(self, what: impl FnOnce() -> String) -> Result<T, LabError> {
-        self.map_err(|source| LabError::Io { what: what(), source: source.into() })
+        self.map_err(|source| LabError::Io {
+            what: what(),
+            source: source.into(),
+        })
     }
 }
 

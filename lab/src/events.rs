@@ -41,7 +41,11 @@ pub struct Event {
 impl Event {
     /// Something that happened just now.
     pub fn now(event: &str) -> Self {
-        Self { at: Moment::now(), event: event.to_owned(), ..Self::default() }
+        Self {
+            at: Moment::now(),
+            event: event.to_owned(),
+            ..Self::default()
+        }
     }
 
     /// To which node.
@@ -61,7 +65,11 @@ impl Event {
     pub fn append(&self, log: &Path) -> io::Result<()> {
         let mut line = serde_json::to_vec(self)?;
         line.push(b'\n');
-        OpenOptions::new().append(true).create(true).open(log)?.write_all(&line)
+        OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(log)?
+            .write_all(&line)
     }
 }
 

@@ -7,8 +7,8 @@ use crate::{
     wire,
 };
 use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
-    recvmsg, sendmsg,
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -55,7 +55,14 @@ pub struct Said {
 /// Runs a command in a node with our own input and outputs.
 pub(crate) fn run(layout: &Layout, node: &str, words: &[String]) -> Result<i32, LabError> {
     let (input, out, err) = (io::stdin(), io::stdout(), io::stderr());
-    call(layout, node, words, &[], [input.as_fd(), out.as_fd(), err.as_fd()], None)
+    call(
+        layout,
+        node,
+        words,
+        &[],
+        [input.as_fd(), out.as_fd(), err.as_fd()],
+        None,
+    )
 }
 
 /// Runs a command in a node and keeps what it says.
@@ -76,8 +83,13 @@ pub(crate) fn capture(
     let outputs = [null.as_fd(), kept.as_fd(), kept.as_fd()];
     let code = call(layout, node, &words, environment, outputs, Some(limit))?;
     let mut text = Vec::new();
-    kept.rewind().and_then(|()| kept.read_to_end(&mut text)).during(what)?;
-    Ok(Said { code, text: String::from_utf8_lossy(&text).into_owned() })
+    kept.rewind()
+        .and_then(|()| kept.read_to_end(&mut text))
+        .during(what)?;
+    Ok(Said {
+        code,
+        text: String::from_utf8_lossy(&text).into_owned(),
+    })
 }
 
 fn call(
@@ -90,11 +102,24 @@ fn call(
 ) -> Result<i32, LabError> {
     let socket = layout.run(node).join("lab-init.sock");
     let what = || format!("run '{}' on {node}", words.join(" "));
-    let stream = UnixStream::connect(&socket)
-        .map_err(|source| LabError::Io { what: format!("node {node} does not run here"), source })?;
+    let stream = UnixStream::connect(&socket).map_err(|source| LabError::Io {
+        what: format!("node {node} does not run here"),
+        source,
+    })?;
     stream.set_read_timeout(limit).during(what)?;
-    let environment = environment.iter().map(|&(k, v)| (k.to_owned(), v.to_owned())).collect();
-    send(&stream, &ExecAsk { words: words.to_vec(), environment }, descriptors).during(what)?;
+    let environment = environment
+        .iter()
+        .map(|&(k, v)| (k.to_owned(), v.to_owned()))
+        .collect();
+    send(
+        &stream,
+        &ExecAsk {
+            words: words.to_vec(),
+            environment,
+        },
+        descriptors,
+    )
+    .during(what)?;
     let answer: ExecAnswer = wire::receive_line(&stream).during(what)?;
     match answer.error {
         Some(error) => said(format!("{node}: {error}")),
@@ -105,17 +130,31 @@ fn call(
 fn send(stream: &UnixStream, ask: &ExecAsk, descriptors: [BorrowedFd<'_>; 3]) -> io::Result<()> {
     let line = serde_json::to_vec(ask)?;
     if line.len() > LONGEST {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "the command is too long"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the command is too long",
+        ));
     }
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     control.push(SendAncillaryMessage::ScmRights(&descriptors));
-    let sent = sendmsg(stream, &[IoSlice::new(&line)], &mut control, SendFlags::empty())?;
-    if sent == line.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+    let sent = sendmsg(
+        stream,
+        &[IoSlice::new(&line)],
+        &mut control,
+        SendFlags::empty(),
+    )?;
+    if sent == line.len() {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::WriteZero.into())
+    }
 }
 
 /// One message with three descriptors.
-pub(crate) fn receive<T: for<'a> Deserialize<'a>>(stream: &UnixStream) -> io::Result<(T, [OwnedFd; 3])> {
+pub(crate) fn receive<T: for<'a> Deserialize<'a>>(
+    stream: &UnixStream,
+) -> io::Result<(T, [OwnedFd; 3])> {
     let mut line = vec![0; LONGEST];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -128,6 +167,8 @@ pub(crate) fn receive<T: for<'a> Deserialize<'a>>(stream: &UnixStream) -> io::Re
         }
     }
     let value = serde_json::from_slice(line.get(..got.bytes).unwrap_or_default())?;
-    let descriptors = descriptors.try_into().map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    let descriptors = descriptors
+        .try_into()
+        .map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
     Ok((value, descriptors))
 }

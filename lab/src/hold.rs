@@ -19,7 +19,10 @@ use std::{
 };
 
 /// A stop waits this long for the holder before it ends it the hard way.
-const STOP_LIMIT: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
+const STOP_LIMIT: Timespec = Timespec {
+    tv_sec: 5,
+    tv_nsec: 0,
+};
 
 /// One audited resource on one node.
 pub(crate) struct Hold {
@@ -37,7 +40,10 @@ impl Hold {
     }
 
     fn event(&self, what: &str, pid: u32) -> Event {
-        let node = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let node = rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned();
         let mut event = Event::now(what).node(&node, life());
         event.resource.clone_from(&self.resource);
         event.pid = pid;
@@ -47,7 +53,9 @@ impl Hold {
     /// Writes an event down.
     pub(crate) fn note(&self, event: &Event) -> Result<(), LabError> {
         let log = self.dir.join("events");
-        event.append(&log).during(|| format!("write {}", log.display()))
+        event
+            .append(&log)
+            .during(|| format!("write {}", log.display()))
     }
 
     /// The number of the running holder, if one runs.
@@ -76,7 +84,9 @@ impl Hold {
             .during(|| format!("start the holder of {}", self.resource))?;
         let mut line = String::new();
         if let Some(out) = child.stdout.take() {
-            BufReader::new(out).read_line(&mut line).during(|| format!("wait for the holder of {}", self.resource))?;
+            BufReader::new(out)
+                .read_line(&mut line)
+                .during(|| format!("wait for the holder of {}", self.resource))?;
         }
         if line.trim() != "ready" {
             return said(format!("the holder of {} ended at once", self.resource));
@@ -91,8 +101,13 @@ impl Hold {
         let pid = std::process::id();
         let path = self.lock_file();
         let what = || format!("lock {}", path.display());
-        let mut lock =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path).during(what)?;
+        let mut lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .during(what)?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {
                 let me = self.event("start", pid);
@@ -102,18 +117,31 @@ impl Hold {
             Err(rustix::io::Errno::WOULDBLOCK) => {
                 let mut owner = String::new();
                 lock.read_to_string(&mut owner).during(what)?;
-                self.note(&self.event("double", pid).detail(format!("already active: {}", owner.trim())))?;
+                self.note(
+                    &self
+                        .event("double", pid)
+                        .detail(format!("already active: {}", owner.trim())),
+                )?;
             }
             Err(e) => return Err(e).during(what),
         }
-        fs::write(&self.pid_file, pid.to_string()).during(|| format!("write {}", self.pid_file.display()))?;
+        fs::write(&self.pid_file, pid.to_string())
+            .during(|| format!("write {}", self.pid_file.display()))?;
         let mut signals = nix::sys::signal::SigSet::empty();
         signals.add(nix::sys::signal::Signal::SIGTERM);
-        signals.thread_block().map_err(io::Error::from).during(|| "wait for signals".into())?;
+        signals
+            .thread_block()
+            .map_err(io::Error::from)
+            .during(|| "wait for signals".into())?;
         let mut out = io::stdout().lock();
-        writeln!(out, "ready").and_then(|()| out.flush()).during(|| "say that it runs".into())?;
+        writeln!(out, "ready")
+            .and_then(|()| out.flush())
+            .during(|| "say that it runs".into())?;
         drop(out);
-        signals.wait().map_err(io::Error::from).during(|| "wait for signals".into())?;
+        signals
+            .wait()
+            .map_err(io::Error::from)
+            .during(|| "wait for signals".into())?;
         self.note(&self.event("stop", pid))?;
         drop(lock);
         Ok(())
@@ -151,7 +179,11 @@ impl Hold {
 
 fn write_owner(lock: &mut File, event: &Event) -> io::Result<()> {
     lock.set_len(0)?;
-    writeln!(lock, "{} life {} process {}", event.node, event.life, event.pid)
+    writeln!(
+        lock,
+        "{} life {} process {}",
+        event.node, event.life, event.pid
+    )
 }
 
 /// Which boot of this node it is, as the lab counts.

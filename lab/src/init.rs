@@ -80,7 +80,9 @@ impl Init {
         loop {
             match wait(WaitOptions::empty()) {
                 Ok(Some((pid, status))) => {
-                    let waiting = self.waiting().remove(&pid.as_raw_nonzero().get().unsigned_abs());
+                    let waiting = self
+                        .waiting()
+                        .remove(&pid.as_raw_nonzero().get().unsigned_abs());
                     if let Some(waiting) = waiting {
                         let _ = waiting.send(exit_code(status));
                     }
@@ -107,7 +109,10 @@ impl Init {
             match service_words() {
                 Some(words) => {
                     let code = self.run_service(&words);
-                    eprintln!("init: the service '{}' ended with code {code}", words.join(" "));
+                    eprintln!(
+                        "init: the service '{}' ended with code {code}",
+                        words.join(" ")
+                    );
                     if code == 0 {
                         let _ = fs::remove_file(service_file(Path::new(IN_NODE_OWN)));
                     }
@@ -141,7 +146,10 @@ impl Init {
     fn client(&self, mut stream: UnixStream) {
         let answer = match self.execute(&stream) {
             Ok(code) => ExecAnswer { code, error: None },
-            Err(e) => ExecAnswer { code: 127, error: Some(e.to_string()) },
+            Err(e) => ExecAnswer {
+                code: 127,
+                error: Some(e.to_string()),
+            },
         };
         let _ = wire::send_line(&mut stream, &answer);
     }
@@ -151,9 +159,13 @@ impl Init {
         let mut words = ask.words.iter();
         let program = words.next().ok_or(io::ErrorKind::InvalidInput)?;
         let mut command = Command::new(program);
-        command.args(words).envs(ask.environment.iter().map(|(k, v)| (k, v)));
+        command
+            .args(words)
+            .envs(ask.environment.iter().map(|(k, v)| (k, v)));
         command.stdin(input).stdout(out).stderr(err);
-        let (pid, end) = self.start(&mut command).map_err(|e| io::Error::new(e.kind(), format!("{program}: {e}")))?;
+        let (pid, end) = self
+            .start(&mut command)
+            .map_err(|e| io::Error::new(e.kind(), format!("{program}: {e}")))?;
         // The caller's descriptors are the command's alone now.
         drop(command);
         loop {
@@ -166,7 +178,9 @@ impl Init {
                     return Ok(137);
                 }
                 Err(mpsc::RecvTimeoutError::Timeout) => {}
-                Err(mpsc::RecvTimeoutError::Disconnected) => return Err(io::ErrorKind::BrokenPipe.into()),
+                Err(mpsc::RecvTimeoutError::Disconnected) => {
+                    return Err(io::ErrorKind::BrokenPipe.into());
+                }
             }
         }
     }
@@ -175,7 +189,11 @@ impl Init {
 /// Whether the caller hung up.
 fn gone(stream: &UnixStream) -> bool {
     let mut byte = [0_u8; 1];
-    let peeked = recv(stream, byte.as_mut_slice(), RecvFlags::PEEK | RecvFlags::DONTWAIT);
+    let peeked = recv(
+        stream,
+        byte.as_mut_slice(),
+        RecvFlags::PEEK | RecvFlags::DONTWAIT,
+    );
     matches!(peeked, Ok((_, 0)))
 }
 
@@ -190,5 +208,8 @@ fn service_words() -> Option<Vec<String>> {
 }
 
 fn service_log() -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).open(Path::new(IN_NODE_OWN).join("log/systole.log"))
+    OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(Path::new(IN_NODE_OWN).join("log/systole.log"))
 }

@@ -22,7 +22,9 @@ use std::{
 /// Makes the lab's namespaces, runs its daemon as their first process, and afterwards, if asked, removes
 /// the directory. When the daemon ends, the kernel ends everything in the namespaces.
 pub(crate) fn keep(layout: &Layout, ephemeral: bool) -> Result<(), LabError> {
-    nix::unistd::setsid().map_err(io::Error::from).during(|| "begin a session".into())?;
+    nix::unistd::setsid()
+        .map_err(io::Error::from)
+        .during(|| "begin a session".into())?;
     let result = enter().and_then(|()| run_daemon(layout, ephemeral));
     if ephemeral {
         let gone = fs::remove_dir_all(layout.dir());
@@ -35,14 +37,18 @@ fn enter() -> Result<(), LabError> {
     let uid = rustix::process::geteuid().as_raw();
     let gid = rustix::process::getegid().as_raw();
     if uid != 0 {
-        unshare(CloneFlags::CLONE_NEWUSER).map_err(|e| LabError::NoNamespaces(format!("user namespace: {e}")))?;
-        let map = |file: &str, text: String| fs::write(file, text).during(|| format!("write {file}"));
+        unshare(CloneFlags::CLONE_NEWUSER)
+            .map_err(|e| LabError::NoNamespaces(format!("user namespace: {e}")))?;
+        let map =
+            |file: &str, text: String| fs::write(file, text).during(|| format!("write {file}"));
         map("/proc/self/setgroups", "deny".into())?;
         map("/proc/self/uid_map", format!("0 {uid} 1"))?;
         map("/proc/self/gid_map", format!("0 {gid} 1"))?;
     }
     let all = CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWPID;
-    unshare(all).map_err(|e| LabError::NoNamespaces(format!("network, mount and process namespaces: {e}")))?;
+    unshare(all).map_err(|e| {
+        LabError::NoNamespaces(format!("network, mount and process namespaces: {e}"))
+    })?;
     private_mounts()
 }
 
@@ -78,18 +84,29 @@ pub(crate) fn empty(at: &Path) -> Result<(), LabError> {
 
 fn run_daemon(layout: &Layout, tied: bool) -> Result<(), LabError> {
     let mut command = Command::new(layout.program());
-    command.args(["lab", "daemon", "--dir"]).arg(layout.dir()).process_group(0);
+    command
+        .args(["lab", "daemon", "--dir"])
+        .arg(layout.dir())
+        .process_group(0);
     if tied {
         command.arg("--tied");
     } else {
         command.stdin(Stdio::null());
     }
-    let status = command.status().during(|| format!("start {}", layout.program().display()))?;
-    if status.success() { Ok(()) } else { said(format!("the lab's daemon ended with {status}")) }
+    let status = command
+        .status()
+        .during(|| format!("start {}", layout.program().display()))?;
+    if status.success() {
+        Ok(())
+    } else {
+        said(format!("the lab's daemon ended with {status}"))
+    }
 }
 
 /// Ends this process when its parent ends, however that happens.
 pub(crate) fn die_with_parent() -> Result<(), LabError> {
     let signal = nix::sys::signal::Signal::SIGKILL;
-    prctl::set_pdeathsig(signal).map_err(io::Error::from).during(|| "follow the parent".into())
+    prctl::set_pdeathsig(signal)
+        .map_err(io::Error::from)
+        .during(|| "follow the parent".into())
 }

@@ -15,7 +15,8 @@ pub(crate) const IN_NODE_SHARED: &str = "/run/lab";
 pub(crate) const IN_NODE_OWN: &str = "/run/node";
 /// First names given to nodes.
 const NAMES: [&str; 12] = [
-    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu",
+    "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa",
+    "lambda", "mu",
 ];
 /// Networks reserved for documentation (RFC 5737): one a link.
 const NETWORKS: [[u8; 3]; 3] = [[192, 0, 2], [198, 51, 100], [203, 0, 113]];
@@ -115,7 +116,10 @@ impl Layout {
 
     /// Makes the directory, which must not exist or be empty, and everything that does not change in it.
     pub(crate) fn make(&self, spec: &Spec) -> Result<(), LabError> {
-        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0);
+        let made = fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.0);
         made.during(|| format!("make {}", self.0.display()))?;
         let mut entries = fs::read_dir(&self.0).during(|| format!("read {}", self.0.display()))?;
         if entries.next().is_some() {
@@ -124,7 +128,11 @@ impl Layout {
                 self.0.display()
             ));
         }
-        for dir in [self.audit(), self.shared().join("bin"), self.0.join("nodes")] {
+        for dir in [
+            self.audit(),
+            self.shared().join("bin"),
+            self.0.join("nodes"),
+        ] {
             fs::create_dir_all(&dir).during(|| format!("make {}", dir.display()))?;
         }
         for node in &spec.nodes {
@@ -140,7 +148,8 @@ impl Layout {
 
     fn write_spec(&self, spec: &Spec) -> Result<(), LabError> {
         let text = serde_json::to_vec_pretty(spec).map_err(io::Error::from);
-        text.and_then(|t| fs::write(self.spec(), t)).during(|| format!("write {}", self.spec().display()))
+        text.and_then(|t| fs::write(self.spec(), t))
+            .during(|| format!("write {}", self.spec().display()))
     }
 
     /// What the lab in this directory is made of.
@@ -149,7 +158,9 @@ impl Layout {
             what: format!("there is no lab in {}", self.0.display()),
             source,
         })?;
-        serde_json::from_slice(&text).map_err(io::Error::from).during(|| format!("{}", self.spec().display()))
+        serde_json::from_slice(&text)
+            .map_err(io::Error::from)
+            .during(|| format!("{}", self.spec().display()))
     }
 }
 
@@ -184,14 +195,21 @@ impl Spec {
         let position = self.nodes.iter().position(|n| n == node);
         match position.and_then(|p| u8::try_from(p + 1).ok()) {
             Some(number) => Ok(number),
-            None => said(format!("there is no node '{node}' in this lab; its nodes are {}", self.nodes.join(", "))),
+            None => said(format!(
+                "there is no node '{node}' in this lab; its nodes are {}",
+                self.nodes.join(", ")
+            )),
         }
     }
 
     /// First addresses of all nodes, as `/etc/hosts` has them.
     fn hosts(&self) -> String {
-        let lines = (1..).zip(&self.nodes).map(|(number, node)| format!("{} {node}\n", Self::address(0, number)));
-        std::iter::once("127.0.0.1 localhost\n".to_owned()).chain(lines).collect()
+        let lines = (1..)
+            .zip(&self.nodes)
+            .map(|(number, node)| format!("{} {node}\n", Self::address(0, number)));
+        std::iter::once("127.0.0.1 localhost\n".to_owned())
+            .chain(lines)
+            .collect()
     }
 
     /// The address of node `number` on a link.
@@ -203,7 +221,9 @@ impl Spec {
     /// All addresses of a node, one for each link.
     pub fn addresses(&self, node: &str) -> Result<Vec<Ipv4Addr>, LabError> {
         let number = self.number(node)?;
-        Ok((0..self.links).map(|link| Self::address(link, number)).collect())
+        Ok((0..self.links)
+            .map(|link| Self::address(link, number))
+            .collect())
     }
 
     /// Hardware address of node `number` on a link: the same in every life, so that neighbours' tables stay right.

@@ -41,22 +41,31 @@ pub(crate) fn plug(spec: &Spec, number: u8, pid: u32) -> Result<(), LabError> {
     for link in 0..spec.links {
         let mac = Spec::hardware_address(link, number);
         let (outer, inner) = (outer(number, link), inner(link));
-        let _ = writeln!(batch, "link add {outer} type veth peer name {inner} address {mac} netns {pid}");
+        let _ = writeln!(
+            batch,
+            "link add {outer} type veth peer name {inner} address {mac} netns {pid}"
+        );
         let _ = writeln!(batch, "link set {outer} master br{link} up");
     }
     ip(&batch)
 }
 
-/// Takes a node's plugs out. Links that are gone already are fine.
+/// Nothing passes a node's links any more.
+pub(crate) fn silence(spec: &Spec, number: u8) -> Result<(), LabError> {
+    let lines = (0..spec.links).map(|link| format!("link set {} down\n", outer(number, link)));
+    ip(&lines.collect::<String>())
+}
+
+/// Takes a node's plugs out. The kernel may have done it already, when the last user of the node's
+/// network ended.
 pub(crate) fn unplug(spec: &Spec, number: u8) -> Result<(), LabError> {
-    let mut batch = String::new();
     for link in 0..spec.links {
-        let outer = outer(number, link);
-        if std::path::Path::new("/proc/sys/net/ipv4/conf").join(&outer).exists() {
-            let _ = writeln!(batch, "link del {outer}");
+        match ip(&format!("link del {}\n", outer(number, link))) {
+            Err(LabError::Said(reason)) if reason.contains("Cannot find device") => {}
+            other => other?,
         }
     }
-    ip(&batch)
+    Ok(())
 }
 
 /// Inside a node's network namespace: addresses.
@@ -64,7 +73,10 @@ pub(crate) fn address(spec: &Spec, number: u8) -> Result<(), LabError> {
     let mut batch = String::from("link set lo up\n");
     for link in 0..spec.links {
         let (address, inner) = (Spec::address(link, number), inner(link));
-        let _ = writeln!(batch, "addr add {address}/24 dev {inner}\nlink set {inner} up");
+        let _ = writeln!(
+            batch,
+            "addr add {address}/24 dev {inner}\nlink set {inner} up"
+        );
     }
     ip(&batch)
 }
@@ -91,7 +103,11 @@ pub(crate) fn drop_only(spec: &Spec, cuts: &BTreeSet<Cut>) -> Result<(), LabErro
 }
 
 fn ip(batch: &str) -> Result<(), LabError> {
-    if batch.is_empty() { Ok(()) } else { feed("ip", &["-batch", "-"], batch) }
+    if batch.is_empty() {
+        Ok(())
+    } else {
+        feed("ip", &["-batch", "-"], batch)
+    }
 }
 
 fn feed(program: &str, args: &[&str], text: &str) -> Result<(), LabError> {
@@ -105,11 +121,18 @@ fn feed(program: &str, args: &[&str], text: &str) -> Result<(), LabError> {
         .spawn()
         .during(missing)?;
     if let Some(mut input) = child.stdin.take() {
-        input.write_all(text.as_bytes()).during(|| format!("tell {program} what to do"))?;
+        input
+            .write_all(text.as_bytes())
+            .during(|| format!("tell {program} what to do"))?;
     }
-    let output = child.wait_with_output().during(|| format!("wait for {program}"))?;
+    let output = child
+        .wait_with_output()
+        .during(|| format!("wait for {program}"))?;
     if output.status.success() {
         return Ok(());
     }
-    said(format!("{program}: {}", String::from_utf8_lossy(&output.stderr).trim()))
+    said(format!(
+        "{program}: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    ))
 }

@@ -26,6 +26,8 @@ pub(crate) struct Machine {
     number: u8,
     life: u64,
     state: State,
+    /// Its links are to be removed: nothing is heard over them any more, but taking them out takes a while.
+    plugged: bool,
     /// Stays off after fencing until switched on from outside.
     pub(crate) keep_off: bool,
 }
@@ -34,7 +36,9 @@ enum State {
     Off,
     Running(Running),
     /// Power is on, nothing runs; the network lives on until the moment, if there is one.
-    Crashed { network: Option<(File, Instant)> },
+    Crashed {
+        network: Option<(File, Instant)>,
+    },
 }
 
 struct Running {
@@ -47,7 +51,14 @@ struct Running {
 impl Machine {
     /// A node that is off.
     pub(crate) fn new(name: &str, number: u8) -> Self {
-        Self { name: name.to_owned(), number, life: 0, state: State::Off, keep_off: false }
+        Self {
+            name: name.to_owned(),
+            number,
+            life: 0,
+            state: State::Off,
+            plugged: false,
+            keep_off: false,
+        }
     }
 
     /// How often it was booted.
@@ -95,11 +106,19 @@ impl Machine {
             State::Crashed { .. } => self.off(spec)?,
             State::Off => {}
         }
-        network::unplug(spec, self.number)?;
+        self.unplug(spec)?;
         self.life += 1;
         let life = layout.node(&self.name).join("life");
         fs::write(&life, self.life.to_string()).during(|| format!("write {}", life.display()))?;
+        self.plugged = true;
         self.state = State::Running(self.start(layout, spec)?);
+        Ok(())
+    }
+
+    fn unplug(&mut self, spec: &Spec) -> Result<(), LabError> {
+        if std::mem::take(&mut self.plugged) {
+            network::unplug(spec, self.number)?;
+        }
         Ok(())
     }
 
@@ -113,7 +132,12 @@ impl Machine {
             .spawn()
             .during(|| format!("boot {}", self.name))?;
         match self.lead(&mut booter, spec) {
-            Ok((said, first, network)) => Ok(Running { booter, _said: said, first, network }),
+            Ok((said, first, network)) => Ok(Running {
+                booter,
+                _said: said,
+                first,
+                network,
+            }),
             Err(e) => {
                 let _ = booter.kill();
                 let _ = booter.wait();
@@ -123,7 +147,11 @@ impl Machine {
     }
 
     /// The conversation with the booting process. It dies with us, and its end ends ours.
-    fn lead(&self, booter: &mut Child, spec: &Spec) -> Result<(BufReader<ChildStdout>, Pid, File), LabError> {
+    fn lead(
+        &self,
+        booter: &mut Child,
+        spec: &Spec,
+    ) -> Result<(BufReader<ChildStdout>, Pid, File), LabError> {
         let (Some(mut input), Some(output)) = (booter.stdin.take(), booter.stdout.take()) else {
             return said(format!("boot {}: no pipes", self.name));
         };
@@ -132,7 +160,9 @@ impl Machine {
         network::plug(spec, self.number, booter.id())?;
         let namespace = format!("/proc/{}/ns/net", booter.id());
         let network = File::open(&namespace).during(|| format!("hold {namespace}"))?;
-        input.write_all(b"go\n").during(|| format!("boot {}", self.name))?;
+        input
+            .write_all(b"go\n")
+            .during(|| format!("boot {}", self.name))?;
         let pid = self.expect(&mut output, "pid ")?;
         match pid.parse().ok().and_then(Pid::from_raw) {
             Some(first) => Ok((output, first, network)),
@@ -142,10 +172,15 @@ impl Machine {
 
     fn expect(&self, output: &mut BufReader<ChildStdout>, word: &str) -> Result<String, LabError> {
         let mut line = String::new();
-        output.read_line(&mut line).during(|| format!("boot {}", self.name))?;
+        output
+            .read_line(&mut line)
+            .during(|| format!("boot {}", self.name))?;
         match line.trim_end().strip_prefix(word) {
             Some(rest) => Ok(rest.to_owned()),
-            None => said(format!("node {} did not boot: its reason is in the lab's lab.log", self.name)),
+            None => said(format!(
+                "node {} did not boot: its reason is in the lab's lab.log",
+                self.name
+            )),
         }
     }
 
@@ -157,31 +192,32 @@ impl Machine {
             return Ok(());
         };
         let network = running.end(&self.name)?;
-        self.state = State::Crashed { network: Some((network, Instant::now() + KERNEL_SURVIVES)) };
+        self.state = State::Crashed {
+            network: Some((network, Instant::now() + KERNEL_SURVIVES)),
+        };
         Ok(())
     }
 
-    /// Power off: the plugs are out first, as nobody hears the last words of a machine without power.
+    /// Power off: the links are dead first, as nobody hears the last words of a machine without power.
     /// Returns when no process of the node is left.
     pub(crate) fn off(&mut self, spec: &Spec) -> Result<(), LabError> {
-        match std::mem::replace(&mut self.state, State::Off) {
-            State::Off => return Ok(()),
-            State::Crashed { network } => drop(network),
-            State::Running(running) => {
-                network::unplug(spec, self.number)?;
-                running.end(&self.name)?;
-                return Ok(());
-            }
+        if let State::Running(running) = std::mem::replace(&mut self.state, State::Off) {
+            network::silence(spec, self.number)?;
+            running.end(&self.name)?;
         }
-        network::unplug(spec, self.number)
+        Ok(())
     }
 
-    /// Takes the network of a crashed node away when its time has come.
+    /// Takes the network of a node away that is off, or of a crashed one when its time has come.
     pub(crate) fn tick(&mut self, spec: &Spec) -> Result<(), LabError> {
         match &self.state {
-            State::Crashed { network: Some((_, until)) } if *until <= Instant::now() => {
+            State::Off => self.unplug(spec),
+            State::Crashed {
+                network: Some((_, until)),
+            } if *until <= Instant::now() => {
+                self.unplug(spec)?;
                 self.state = State::Crashed { network: None };
-                network::unplug(spec, self.number)
+                Ok(())
             }
             _ => Ok(()),
         }
@@ -195,7 +231,11 @@ impl Running {
         let _ = kill_process(self.first, Signal::KILL);
         let deadline = Instant::now() + BOOT_LIMIT;
         loop {
-            match self.booter.try_wait().during(|| format!("wait for the end of {name}"))? {
+            match self
+                .booter
+                .try_wait()
+                .during(|| format!("wait for the end of {name}"))?
+            {
                 Some(_) => return Ok(self.network),
                 None if Instant::now() > deadline => {
                     return Err(LabError::TooLate {

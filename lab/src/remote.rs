@@ -47,7 +47,10 @@ impl Lab {
     /// The nodes' states and the links that drop.
     pub fn describe(&self) -> Result<(Vec<MachineState>, Vec<String>), LabError> {
         let answer = self.ask(&Ask::Describe)?;
-        Ok((answer.machines.unwrap_or_default(), answer.cuts.unwrap_or_default()))
+        Ok((
+            answer.machines.unwrap_or_default(),
+            answer.cuts.unwrap_or_default(),
+        ))
     }
 
     /// SIGKILL for every process of a node; its kernel closes the connections, then its addresses go.
@@ -67,12 +70,28 @@ impl Lab {
 
     /// Whether a fenced node stays off.
     pub fn keep_off(&self, node: &str, keep: bool) -> Result<(), LabError> {
-        self.ask(&Ask::KeepOff { node: node.into(), keep }).map(drop)
+        self.ask(&Ask::KeepOff {
+            node: node.into(),
+            keep,
+        })
+        .map(drop)
     }
 
     /// Drops what `from` sends to `to` (and back, if `both`), on one link or all.
-    pub fn cut(&self, from: &str, to: &str, both: bool, link: Option<usize>) -> Result<(), LabError> {
-        self.ask(&Ask::Cut { from: from.into(), to: to.into(), both, link }).map(drop)
+    pub fn cut(
+        &self,
+        from: &str,
+        to: &str,
+        both: bool,
+        link: Option<usize>,
+    ) -> Result<(), LabError> {
+        self.ask(&Ask::Cut {
+            from: from.into(),
+            to: to.into(),
+            both,
+            link,
+        })
+        .map(drop)
     }
 
     /// Lets everything through again.

@@ -22,8 +22,18 @@ const BOOT_LIMIT: Duration = Duration::from_secs(20);
 const DOWN_LIMIT: Duration = Duration::from_secs(20);
 /// Programs that agents and people call by their own names.
 const PROGRAMS: &[&str] = &[
-    "attrd_updater", "cibadmin", "crm_attribute", "crm_failcount", "crm_master", "crm_mon", "crm_node",
-    "crm_resource", "crm_simulate", "crmadmin", "ocf-runner", "stonith_admin",
+    "attrd_updater",
+    "cibadmin",
+    "crm_attribute",
+    "crm_failcount",
+    "crm_master",
+    "crm_mon",
+    "crm_node",
+    "crm_resource",
+    "crm_simulate",
+    "crmadmin",
+    "ocf-runner",
+    "stonith_admin",
 ];
 const POLL: Duration = Duration::from_millis(5);
 
@@ -88,9 +98,13 @@ fn keeper(layout: &Layout, tied: bool) -> Result<Child, LabError> {
     } else {
         command.stdin(Stdio::null());
     }
-    let log2 = log.try_clone().during(|| format!("write {}", layout.log().display()))?;
+    let log2 = log
+        .try_clone()
+        .during(|| format!("write {}", layout.log().display()))?;
     command.stdout(log2).stderr(log).current_dir("/");
-    command.spawn().during(|| format!("start {}", layout.program().display()))
+    command
+        .spawn()
+        .during(|| format!("start {}", layout.program().display()))
 }
 
 /// The lab keeps its own link to the executable: rebuilding the original does not change a running lab.
@@ -98,7 +112,8 @@ fn install(layout: &Layout) -> Result<(), LabError> {
     let own = std::env::current_exe().during(|| "find our own program".into())?;
     let program = layout.program();
     if fs::hard_link(&own, &program).is_err() {
-        fs::copy(&own, &program).during(|| format!("copy {} to {}", own.display(), program.display()))?;
+        fs::copy(&own, &program)
+            .during(|| format!("copy {} to {}", own.display(), program.display()))?;
     }
     link_programs(layout)?;
     for (path, text) in ocf_runner::SHIPPED {
@@ -138,11 +153,15 @@ fn wait_up(layout: &Layout, keeper: &mut Child) -> Result<Lab, LabError> {
         // The control socket listens before the nodes boot; it answers when they have.
         if layout.control().exists()
             && let Ok((machines, _)) = lab.describe()
-            && machines.iter().all(|m| m.state == "running" && booted(layout, &m.node))
+            && machines
+                .iter()
+                .all(|m| m.state == "running" && booted(layout, &m.node))
         {
             return Ok(lab);
         }
-        let ended = keeper.try_wait().during(|| "watch the lab's daemon".into())?;
+        let ended = keeper
+            .try_wait()
+            .during(|| "watch the lab's daemon".into())?;
         if ended.is_some() {
             return said(first_words(layout));
         }
@@ -162,7 +181,10 @@ fn booted(layout: &Layout, node: &str) -> bool {
 
 fn first_words(layout: &Layout) -> String {
     let text = fs::read_to_string(layout.log()).unwrap_or_default();
-    let first = text.lines().next().unwrap_or("the lab's daemon said nothing");
+    let first = text
+        .lines()
+        .next()
+        .unwrap_or("the lab's daemon said nothing");
     first.trim_start_matches("systole lab: ").to_owned()
 }
 
@@ -174,7 +196,10 @@ pub(crate) fn down(layout: &Layout) -> Result<(), LabError> {
         let deadline = Instant::now() + DOWN_LIMIT;
         while answers(&layout.control()) {
             if Instant::now() > deadline {
-                return said(format!("the lab in {} does not end", layout.dir().display()));
+                return said(format!(
+                    "the lab in {} does not end",
+                    layout.dir().display()
+                ));
             }
             thread::sleep(POLL);
         }
