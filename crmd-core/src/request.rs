@@ -1,6 +1,9 @@
 //! What a local caller (tool, stonithd, shell of the daemon) can ask of a core, and the answers.
 
-use crate::{entry::Member, ids::NodeName};
+use crate::{
+    entry::{Member, Ports},
+    ids::NodeName,
+};
 use serde::{Deserialize, Serialize};
 
 /// A request. It is carried to the coordinator if need be; the reply comes when it has taken effect.
@@ -66,6 +69,9 @@ pub enum Request {
         node: NodeName,
         /// One address for each link.
         addresses: Vec<String>,
+        /// Its ports.
+        #[serde(default)]
+        ports: Ports,
     },
     /// Remove a node for good.
     RemoveMember {
