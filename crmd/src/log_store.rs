@@ -1,0 +1,608 @@
+//! The Raft log on disk (redb), durable: an append is reported only after fsync. A thread of its own
+//! does all writing in the order given and commits what has queued up together.
+//!
+//! The part of the log that is not purged is also held in memory, so reading never touches the disk;
+//! it is short, because a snapshot is taken every few hundred entries.
+//!
+//! Must never: report something durable that is not, leave a hole, or reorder two writes.
+
+use crate::raft_types::{LogEntry, LogId, Snapshot, SnapshotMeta, TypeConfig, Vote};
+use openraft::{
+    LogState, OptionalSend, RaftLogReader,
+    entry::RaftEntry,
+    storage::{IOFlushed, RaftLogStorage},
+};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use std::{
+    collections::BTreeMap,
+    fmt::Debug,
+    io,
+    ops::RangeBounds,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
+    thread,
+};
+use tokio::sync::oneshot;
+
+/// Entries by index, each in JSON.
+const ENTRIES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("entries");
+/// Single values, each in JSON, by the names below.
+const VALUES: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("values");
+const VOTE: &str = "vote";
+const COMMITTED: &str = "committed";
+const PURGED: &str = "purged";
+const SNAPSHOT_META: &str = "snapshot-meta";
+const SNAPSHOT_DATA: &str = "snapshot-data";
+
+/// redb's cache: everything is in memory already, so it only needs the pages it is changing.
+const CACHE_BYTES: usize = 2 * 1024 * 1024;
+
+/// Why the store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// redb refused the file.
+    #[error("Raft log {path}: {source}")]
+    Database {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: redb::Error,
+    },
+    /// A value in it cannot be read.
+    #[error("Raft log {path}: {what} cannot be read: {source}")]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// Which value.
+        what: String,
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// No thread could be started.
+    #[error("Raft log {path}: cannot start its writer: {source}")]
+    Thread {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// The log and what belongs to it: vote, commit position, purge position, snapshot. Clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct LogStore {
+    memory: Arc<Mutex<Memory>>,
+    writer: mpsc::Sender<Write>,
+}
+
+#[derive(Debug, Default)]
+struct Memory {
+    vote: Option<Vote>,
+    committed: Option<LogId>,
+    purged: Option<LogId>,
+    entries: BTreeMap<u64, LogEntry>,
+    snapshot: Option<Snapshot>,
+}
+
+/// One thing to write; `Done` is told after fsync.
+enum Write {
+    Append {
+        entries: Vec<(u64, Vec<u8>)>,
+        done: IOFlushed<TypeConfig>,
+    },
+    Value {
+        name: &'static str,
+        json: Vec<u8>,
+        done: Option<Done>,
+    },
+    /// Remove entries from this index on.
+    Truncate { from: u64, done: Done },
+    /// Remove entries up to this index, and note the position (JSON of the log id).
+    Purge {
+        upto: u64,
+        json: Vec<u8>,
+        done: Done,
+    },
+    Snapshot {
+        meta: Vec<u8>,
+        data: Vec<u8>,
+        done: Done,
+    },
+}
+
+type Done = oneshot::Sender<io::Result<()>>;
+
+impl LogStore {
+    /// Opens (or makes) the store and starts its writer.
+    ///
+    /// # Errors
+    /// The file is locked by another daemon, damaged, or not accessible.
+    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
+        let database = open_database(path).map_err(|source| OpenError::Database {
+            path: path.to_owned(),
+            source,
+        })?;
+        let memory = load(&database, path)?;
+        let (writer, queue) = mpsc::channel();
+        thread::Builder::new()
+            .name("raft-log".to_owned())
+            .stack_size(256 * 1024)
+            .spawn(move || write_all(&database, &queue))
+            .map_err(|source| OpenError::Thread {
+                path: path.to_owned(),
+                source,
+            })?;
+        Ok(Self {
+            memory: Arc::new(Mutex::new(memory)),
+            writer,
+        })
+    }
+
+    /// Keeps a snapshot, replacing the one before.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub(crate) async fn save_snapshot(&self, snapshot: Snapshot) -> io::Result<()> {
+        let (done, written) = oneshot::channel();
+        self.write(Write::Snapshot {
+            meta: to_json(&snapshot.meta)?,
+            data: snapshot.snapshot.clone(),
+            done,
+        })?;
+        wait(written).await?;
+        self.memory().snapshot = Some(snapshot);
+        Ok(())
+    }
+
+    /// The last snapshot.
+    pub(crate) fn snapshot(&self) -> Option<Snapshot> {
+        self.memory().snapshot.clone()
+    }
+
+    /// Whether nothing was ever written here: a node that was never in a cluster.
+    pub(crate) fn is_pristine(&self) -> bool {
+        let memory = self.memory();
+        memory.vote.is_none() && memory.entries.is_empty() && memory.snapshot.is_none()
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        // A panic while it was held cannot leave it half changed: each change is one assignment.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, write: Write) -> io::Result<()> {
+        self.writer
+            .send(write)
+            .map_err(|_| io::Error::other("the writer of the Raft log has ended"))
+    }
+}
+
+impl RaftLogReader<TypeConfig> for LogStore {
+    async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + OptionalSend>(
+        &mut self,
+        range: RB,
+    ) -> io::Result<Vec<LogEntry>> {
+        let memory = self.memory();
+        Ok(memory
+            .entries
+            .range(range)
+            .map(|(_, e)| e.clone())
+            .collect())
+    }
+
+    async fn read_vote(&mut self) -> io::Result<Option<Vote>> {
+        Ok(self.memory().vote)
+    }
+}
+
+impl RaftLogStorage<TypeConfig> for LogStore {
+    type LogReader = Self;
+
+    async fn get_log_state(&mut self) -> io::Result<LogState<TypeConfig>> {
+        let memory = self.memory();
+        let last = memory.entries.last_key_value().map(|(_, e)| e.log_id());
+        Ok(LogState {
+            last_purged_log_id: memory.purged,
+            last_log_id: last.or(memory.purged),
+        })
+    }
+
+    async fn get_log_reader(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote) -> io::Result<()> {
+        let (done, written) = oneshot::channel();
+        self.write(Write::Value {
+            name: VOTE,
+            json: to_json(vote)?,
+            done: Some(done),
+        })?;
+        wait(written).await?;
+        self.memory().vote = Some(*vote);
+        Ok(())
+    }
+
+    /// Written with the next durable write: what is lost of it by a crash is found out again from
+    /// the leader.
+    async fn save_committed(&mut self, committed: Option<LogId>) -> io::Result<()> {
+        self.memory().committed = committed;
+        self.write(Write::Value {
+            name: COMMITTED,
+            json: to_json(&committed)?,
+            done: None,
+        })
+    }
+
+    async fn read_committed(&mut self) -> io::Result<Option<LogId>> {
+        Ok(self.memory().committed)
+    }
+
+    async fn append<I>(&mut self, entries: I, done: IOFlushed<TypeConfig>) -> io::Result<()>
+    where
+        I: IntoIterator<Item = LogEntry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let mut written = Vec::new();
+        {
+            let mut memory = self.memory();
+            for entry in entries {
+                let index = entry.log_id().index;
+                written.push((index, to_json(&entry)?));
+                memory.entries.insert(index, entry);
+            }
+        }
+        self.write(Write::Append {
+            entries: written,
+            done,
+        })
+    }
+
+    async fn truncate_after(&mut self, last: Option<LogId>) -> io::Result<()> {
+        let from = last.map_or(0, |id| id.index + 1);
+        self.memory().entries.split_off(&from);
+        let (done, written) = oneshot::channel();
+        self.write(Write::Truncate { from, done })?;
+        wait(written).await
+    }
+
+    async fn purge(&mut self, upto: LogId) -> io::Result<()> {
+        {
+            let mut memory = self.memory();
+            memory.entries = memory.entries.split_off(&(upto.index + 1));
+            memory.purged = Some(upto);
+        }
+        let (done, written) = oneshot::channel();
+        self.write(Write::Purge {
+            upto: upto.index,
+            json: to_json(&upto)?,
+            done,
+        })?;
+        wait(written).await
+    }
+}
+
+async fn wait(written: oneshot::Receiver<io::Result<()>>) -> io::Result<()> {
+    written
+        .await
+        .map_err(|_| io::Error::other("the writer of the Raft log has ended"))?
+}
+
+fn to_json<T: serde::Serialize>(value: &T) -> io::Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(io::Error::other)
+}
+
+fn open_database(path: &Path) -> Result<Database, redb::Error> {
+    let database = Database::builder()
+        .set_cache_size(CACHE_BYTES)
+        .create(path)?;
+    let transaction = database.begin_write()?;
+    transaction.open_table(ENTRIES)?;
+    transaction.open_table(VALUES)?;
+    transaction.commit()?;
+    Ok(database)
+}
+
+fn load(database: &Database, path: &Path) -> Result<Memory, OpenError> {
+    let failed = |source: redb::Error| OpenError::Database {
+        path: path.to_owned(),
+        source,
+    };
+    let (values, entries) = read_raw(database).map_err(failed)?;
+    let mut memory = Memory {
+        vote: parse_value(&values, VOTE, path)?,
+        committed: parse_value::<Option<LogId>>(&values, COMMITTED, path)?.flatten(),
+        purged: parse_value(&values, PURGED, path)?,
+        ..Memory::default()
+    };
+    for (index, json) in entries {
+        let entry = serde_json::from_slice(&json).map_err(|source| OpenError::Damaged {
+            path: path.to_owned(),
+            what: format!("entry {index}"),
+            source,
+        })?;
+        memory.entries.insert(index, entry);
+    }
+    let meta: Option<SnapshotMeta> = parse_value(&values, SNAPSHOT_META, path)?;
+    if let (Some(meta), Some(data)) = (meta, values.get(SNAPSHOT_DATA)) {
+        memory.snapshot = Some(Snapshot {
+            meta,
+            snapshot: data.clone(),
+        });
+    }
+    Ok(memory)
+}
+
+type RawValues = BTreeMap<String, Vec<u8>>;
+type RawEntries = Vec<(u64, Vec<u8>)>;
+
+fn read_raw(database: &Database) -> Result<(RawValues, RawEntries), redb::Error> {
+    let transaction = database.begin_read()?;
+    let mut values = RawValues::new();
+    for item in transaction.open_table(VALUES)?.iter()? {
+        let (name, json) = item?;
+        values.insert(name.value().to_owned(), json.value().to_vec());
+    }
+    let mut entries = RawEntries::new();
+    for item in transaction.open_table(ENTRIES)?.iter()? {
+        let (index, json) = item?;
+        entries.push((index.value(), json.value().to_vec()));
+    }
+    Ok((values, entries))
+}
+
+fn parse_value<T: serde::de::DeserializeOwned>(
+    values: &RawValues,
+    name: &str,
+    path: &Path,
+) -> Result<Option<T>, OpenError> {
+    let parse = |json: &Vec<u8>| {
+        serde_json::from_slice(json).map_err(|source| OpenError::Damaged {
+            path: path.to_owned(),
+            what: name.to_owned(),
+            source,
+        })
+    };
+    values.get(name).map(parse).transpose()
+}
+
+/// The writer's loop: ends when every [`LogStore`] is gone.
+fn write_all(database: &Database, queue: &mpsc::Receiver<Write>) {
+    let mut kept: Vec<Write> = Vec::new();
+    while let Ok(first) = queue.recv() {
+        kept.push(first);
+        kept.extend(queue.try_iter());
+        // A commit position alone is not worth an fsync: it waits for company.
+        if kept
+            .iter()
+            .all(|w| matches!(w, Write::Value { done: None, .. }))
+        {
+            continue;
+        }
+        let batch = std::mem::take(&mut kept);
+        let result = commit(database, &batch).map_err(|e| e.to_string());
+        for write in batch {
+            report(write, &result);
+        }
+    }
+    // The daemon ends in order: the commit position need not be found out again.
+    if !kept.is_empty()
+        && let Err(error) = commit(database, &kept)
+    {
+        tracing::warn!(%error, "the commit position could not be written; it will be learnt again");
+    }
+}
+
+fn commit(database: &Database, batch: &[Write]) -> Result<(), redb::Error> {
+    let transaction = database.begin_write()?;
+    for write in batch {
+        put(&transaction, write)?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+fn put(transaction: &WriteTransaction, write: &Write) -> Result<(), redb::Error> {
+    let mut table = transaction.open_table(ENTRIES)?;
+    let mut values = transaction.open_table(VALUES)?;
+    match write {
+        Write::Append { entries, .. } => {
+            for (index, json) in entries {
+                table.insert(*index, json.as_slice())?;
+            }
+        }
+        Write::Value { name, json, .. } => {
+            values.insert(*name, json.as_slice())?;
+        }
+        Write::Truncate { from, .. } => table.retain_in(*from.., |_, _| false)?,
+        Write::Purge { upto, json, .. } => {
+            table.retain_in(..=*upto, |_, _| false)?;
+            values.insert(PURGED, json.as_slice())?;
+        }
+        Write::Snapshot { meta, data, .. } => {
+            values.insert(SNAPSHOT_META, meta.as_slice())?;
+            values.insert(SNAPSHOT_DATA, data.as_slice())?;
+        }
+    }
+    Ok(())
+}
+
+fn report(write: Write, result: &Result<(), String>) {
+    let outcome = match result {
+        Ok(()) => Ok(()),
+        Err(text) => Err(io::Error::other(text.clone())),
+    };
+    match write {
+        Write::Append { done, .. } => done.io_completed(outcome),
+        Write::Value { done: None, .. } => {}
+        Write::Value {
+            done: Some(done), ..
+        }
+        | Write::Truncate { done, .. }
+        | Write::Purge { done, .. }
+        | Write::Snapshot { done, .. } => {
+            // Nobody waits any more when Raft is being shut down.
+            let _ = done.send(outcome);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        driver::Event,
+        raft_types::{Fact, TypeConfig},
+        state_machine::StateMachine,
+    };
+    use openraft::{
+        EntryPayload, StorageError,
+        testing::log::{StoreBuilder, Suite},
+        type_config::TypeConfigExt,
+    };
+    use std::process::{Command, Stdio};
+    use tempfile::TempDir;
+
+    struct Builder;
+
+    impl StoreBuilder<TypeConfig, LogStore, StateMachine, TempDir> for Builder {
+        async fn build(
+            &self,
+        ) -> Result<(TempDir, LogStore, StateMachine), StorageError<TypeConfig>> {
+            let dir = tempfile::tempdir().unwrap();
+            let store = LogStore::open(&dir.path().join("raft.redb")).unwrap();
+            let (events, mut queue) = tokio::sync::mpsc::unbounded_channel();
+            tokio::spawn(async move {
+                while let Some(event) = queue.recv().await {
+                    if let Event::Snapshot { reply } = event {
+                        let _ = reply.send(b"state".to_vec());
+                    }
+                }
+            });
+            let machine = StateMachine::new(events, store.clone());
+            Ok((dir, store, machine))
+        }
+    }
+
+    /// openraft's own checks of a store.
+    #[tokio::test]
+    async fn it_is_what_openraft_expects() {
+        Suite::test_all(Builder).await.unwrap();
+    }
+
+    fn entry(index: u64) -> LogEntry {
+        LogEntry {
+            log_id: LogId::new_term_index(1, index),
+            payload: EntryPayload::Normal(Fact(crmd_core::entry::Entry::MemberRemoved {
+                node: format!("node-{index}").as_str().into(),
+            })),
+        }
+    }
+
+    async fn append(store: &mut LogStore, entries: impl IntoIterator<Item = LogEntry>) {
+        let (sender, written) = TypeConfig::oneshot();
+        let entries: Vec<LogEntry> = entries.into_iter().collect();
+        store
+            .append(entries, IOFlushed::signal(sender))
+            .await
+            .unwrap();
+        written.await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn everything_is_there_after_reopening() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("raft.redb");
+        let vote = Vote::new(1, 7);
+        {
+            let mut store = LogStore::open(&path).unwrap();
+            assert!(store.is_pristine());
+            store.save_vote(&vote).await.unwrap();
+            append(&mut store, (0..10).map(entry)).await;
+            store.truncate_after(Some(entry(7).log_id)).await.unwrap();
+            store.purge(entry(2).log_id).await.unwrap();
+            store.save_committed(Some(entry(5).log_id)).await.unwrap();
+        }
+        let mut store = reopen(&path);
+        assert!(!store.is_pristine());
+        assert_eq!(store.read_vote().await.unwrap(), Some(vote));
+        assert_eq!(store.read_committed().await.unwrap(), Some(entry(5).log_id));
+        let state = store.get_log_state().await.unwrap();
+        assert_eq!(state.last_purged_log_id, Some(entry(2).log_id));
+        assert_eq!(state.last_log_id, Some(entry(7).log_id));
+        let kept = store.try_get_log_entries(..).await.unwrap();
+        assert_eq!(kept, (3..8).map(entry).collect::<Vec<_>>());
+    }
+
+    /// The writer of the store before may need a moment to let go of the file.
+    fn reopen(path: &Path) -> LogStore {
+        for _ in 0..100 {
+            if let Ok(store) = LogStore::open(path) {
+                return store;
+            }
+            thread::sleep(std::time::Duration::from_millis(20));
+        }
+        LogStore::open(path).unwrap()
+    }
+
+    const CHILD: &str = "LOG_STORE_TEST_PATH";
+
+    /// Not a test of its own: the process that `survives_kill_9` kills. Prints each index once its
+    /// append was reported durable.
+    #[tokio::test]
+    async fn child_that_appends_until_killed() {
+        let Some(path) = std::env::var_os(CHILD) else {
+            return;
+        };
+        let mut store = LogStore::open(Path::new(&path)).unwrap();
+        let next = store.get_log_state().await.unwrap().last_log_id;
+        for index in next.map_or(0, |id| id.index + 1).. {
+            append(&mut store, [entry(index)]).await;
+            println!("\nacked {index}");
+        }
+    }
+
+    /// Killed at 20 moments, the store always opens again, without hole, with all that was reported.
+    #[tokio::test]
+    async fn survives_kill_9() {
+        use std::io::{BufRead, BufReader};
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("raft.redb");
+        let mut acked = None;
+        for round in 1..=20 {
+            let mut child = Command::new(std::env::current_exe().unwrap())
+                .args([
+                    "log_store::tests::child_that_appends_until_killed",
+                    "--exact",
+                    "--nocapture",
+                ])
+                .env(CHILD, &path)
+                .stdout(Stdio::piped())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+            let reports = lines
+                .map_while(Result::ok)
+                .filter_map(|l| l.strip_prefix("acked ")?.parse::<u64>().ok());
+            let mut reports = reports;
+            acked = reports.by_ref().take(round).last().or(acked);
+            child.kill().unwrap();
+            child.wait().unwrap();
+            acked = reports.last().or(acked);
+
+            let mut store = LogStore::open(&path).unwrap();
+            let entries = store.try_get_log_entries(..).await.unwrap();
+            let indexes: Vec<u64> = entries.iter().map(|e| e.log_id.index).collect();
+            assert_eq!(indexes, (0..indexes.len() as u64).collect::<Vec<_>>());
+            assert!(
+                indexes.last().copied() >= acked,
+                "{acked:?} was reported, {:?} is there",
+                indexes.last()
+            );
+            drop(store);
+            thread::sleep(std::time::Duration::from_millis(20));
+        }
+        assert!(acked.is_some_and(|index| index > 20));
+    }
+}

@@ -1,0 +1,213 @@
+//! Raft's messages to the other members, over their main connections: openraft's own types in JSON.
+//!
+//! Reconnecting is the links' business; without a connection a call fails at once and openraft tries
+//! again after its back-off.
+
+use crate::{
+    links::Links,
+    peer_link::Latest,
+    raft_types::{PeerNode, Snapshot, SnapshotMeta, TypeConfig, Vote},
+};
+use crmd_core::ids::RaftId;
+use openraft::{
+    OptionalSend, RaftNetworkFactory, RaftNetworkV2,
+    errors::{RPCError, ReplicationClosed, StreamingError, Unreachable},
+    network::RPCOption,
+    raft::{
+        AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, TransferLeaderRequest,
+        TransferLeaderResponse, VoteRequest, VoteResponse,
+    },
+};
+use proto::peer::{RaftMessage, raft_client::RaftClient};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::{future::Future, time::Duration};
+use tokio::time::timeout;
+use tonic::{Response, Status, transport::Channel};
+use transport::tls::Connection;
+
+/// Bytes of a snapshot in one message.
+pub(crate) const CHUNK_BYTES: usize = 256 * 1024;
+
+/// Largest message between members: an entry may carry a whole configuration.
+pub(crate) const MAX_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
+
+/// What precedes the bytes of a snapshot.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SnapshotHead {
+    /// The sender's vote.
+    pub(crate) vote: Vote,
+    /// What the snapshot covers.
+    pub(crate) meta: SnapshotMeta,
+}
+
+/// Makes [`RaftNet`]s.
+#[derive(Clone, Debug)]
+pub(crate) struct RaftNets {
+    links: Links,
+}
+
+impl RaftNets {
+    /// Over these links.
+    pub(crate) fn new(links: Links) -> Self {
+        Self { links }
+    }
+}
+
+impl RaftNetworkFactory<TypeConfig> for RaftNets {
+    type Network = RaftNet;
+
+    async fn new_client(&mut self, _target: RaftId, node: &PeerNode) -> RaftNet {
+        RaftNet {
+            main: self.links.main(node),
+            node: node.node.clone(),
+        }
+    }
+}
+
+/// Raft's way to one member.
+#[derive(Debug)]
+pub(crate) struct RaftNet {
+    main: Latest<Connection>,
+    node: String,
+}
+
+type CallError = Unreachable<TypeConfig>;
+type Client = RaftClient<Channel>;
+
+impl RaftNet {
+    /// Waits for a connection, within `limit`.
+    async fn client(&mut self, limit: Duration) -> Result<Client, CallError> {
+        let connection = match timeout(limit, self.main.wait_for(Option::is_some)).await {
+            Ok(Ok(connection)) => connection.clone(),
+            _ => None,
+        };
+        let connection = connection
+            .ok_or_else(|| Unreachable::from_string(format!("no connection to {}", self.node)))?;
+        Ok(RaftClient::new(connection.channel)
+            .max_decoding_message_size(MAX_MESSAGE_BYTES)
+            .max_encoding_message_size(MAX_MESSAGE_BYTES))
+    }
+
+    async fn call<Q, A, F>(
+        &mut self,
+        request: &Q,
+        option: &RPCOption,
+        send: impl FnOnce(Client, RaftMessage) -> F,
+    ) -> Result<A, RPCError<TypeConfig>>
+    where
+        Q: Serialize,
+        A: DeserializeOwned,
+        F: Future<Output = Result<Response<RaftMessage>, Status>>,
+    {
+        let limit = option.hard_ttl();
+        let body = encode(request)?;
+        let whole = async {
+            let client = self.client(limit).await?;
+            let answer = send(client, message(body)).await;
+            decode(answer)
+        };
+        match timeout(limit, whole).await {
+            Ok(answer) => Ok(answer?),
+            Err(_) => Err(Unreachable::from_string(format!(
+                "{} did not answer within {} ms",
+                self.node,
+                limit.as_millis()
+            ))
+            .into()),
+        }
+    }
+}
+
+impl RaftNetworkV2<TypeConfig> for RaftNet {
+    type SnapshotData = Vec<u8>;
+
+    async fn append_entries(
+        &mut self,
+        rpc: AppendEntriesRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<AppendEntriesResponse<TypeConfig>, RPCError<TypeConfig>> {
+        self.call(&rpc, &option, |mut c, m| async move {
+            c.append_entries(m).await
+        })
+        .await
+    }
+
+    async fn vote(
+        &mut self,
+        rpc: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
+        self.call(&rpc, &option, |mut c, m| async move { c.vote(m).await })
+            .await
+    }
+
+    async fn pre_vote(
+        &mut self,
+        rpc: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
+        self.call(&rpc, &option, |mut c, m| async move { c.pre_vote(m).await })
+            .await
+    }
+
+    async fn transfer_leader(
+        &mut self,
+        request: TransferLeaderRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<TransferLeaderResponse<TypeConfig>, RPCError<TypeConfig>> {
+        self.call(&request, &option, |mut c, m| async move {
+            c.transfer_leader(m).await
+        })
+        .await
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        vote: Vote,
+        snapshot: Snapshot,
+        cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        option: RPCOption,
+    ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
+        let messages = snapshot_messages(vote, snapshot)?;
+        let send = async {
+            let mut client = self.client(option.hard_ttl()).await?;
+            let stream = tokio_stream::iter(messages);
+            decode(client.snapshot(stream).await)
+        };
+        tokio::select! {
+            closed = cancel => Err(closed.into()),
+            answer = send => Ok(answer?),
+        }
+    }
+}
+
+fn snapshot_messages(vote: Vote, snapshot: Snapshot) -> Result<Vec<RaftMessage>, CallError> {
+    let head = SnapshotHead {
+        vote,
+        meta: snapshot.meta,
+    };
+    let mut messages = vec![message(encode(&head)?)];
+    let chunks = snapshot.snapshot.chunks(CHUNK_BYTES);
+    messages.extend(chunks.map(|c| message(c.to_vec())));
+    Ok(messages)
+}
+
+fn message(body: Vec<u8>) -> RaftMessage {
+    RaftMessage {
+        // The first generation; a forced membership begins another (protocol.md, 18).
+        generation: String::new(),
+        body,
+    }
+}
+
+fn encode<T: Serialize>(value: &T) -> Result<Vec<u8>, CallError> {
+    serde_json::to_vec(value).map_err(|e| Unreachable::from_string(e.to_string()))
+}
+
+fn decode<T: DeserializeOwned>(
+    answer: Result<Response<RaftMessage>, Status>,
+) -> Result<T, CallError> {
+    let answer = answer.map_err(|s| Unreachable::from_string(s.to_string()))?;
+    serde_json::from_slice(&answer.into_inner().body)
+        .map_err(|e| Unreachable::from_string(e.to_string()))
+}
