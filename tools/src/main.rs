@@ -9,6 +9,7 @@ type Applet = fn(Vec<OsString>) -> ExitCode;
 /// Every program by its name, alphabetically.
 #[rustfmt::skip] // one line each, whatever their number
 const APPLETS: &[(&str, Applet)] = &[
+    ("crmd", crmd::main),
     ("lab", lab::lab),
     ("ocf-runner", ocf_runner::main),
 ];

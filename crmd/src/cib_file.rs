@@ -1,0 +1,56 @@
+//! Keeps `cib.xml` as the plain copy of the configuration that people and scripts read when the
+//! cluster is down. Off the hot path: what changes while one version is being written is written
+//! together afterwards. The log, not this file, is what an acknowledgement stands on.
+
+use cib::{Element, store::Store};
+use std::{path::Path, time::Duration};
+use tokio::sync::watch;
+
+/// Changes that follow one another within this time are written once.
+const GATHER: Duration = Duration::from_millis(200);
+
+/// Where the driver leaves new versions.
+#[derive(Clone, Debug)]
+pub(crate) struct CibFile {
+    latest: watch::Sender<Option<Element>>,
+}
+
+impl CibFile {
+    /// Writes into this directory from now on.
+    pub(crate) fn start(directory: &Path) -> Self {
+        let (latest, changes) = watch::channel(None);
+        tokio::spawn(write_all(Store::new(directory), changes));
+        Self { latest }
+    }
+
+    /// The configuration has changed; the status in it is left out of the file.
+    pub(crate) fn changed(&self, document: Element) {
+        self.latest.send_replace(Some(document));
+    }
+}
+
+async fn write_all(store: Store, mut changes: watch::Receiver<Option<Element>>) {
+    while changes.changed().await.is_ok() {
+        tokio::time::sleep(GATHER).await;
+        let Some(document) = changes.borrow_and_update().clone() else {
+            continue;
+        };
+        let store = store.clone();
+        let written = tokio::task::spawn_blocking(move || store.save(&without_status(document)));
+        let failed = match written.await {
+            Ok(Ok(())) => continue,
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        tracing::error!(
+            "the copy of the configuration was not written; the cluster itself is not affected: {failed}"
+        );
+    }
+}
+
+fn without_status(mut document: Element) -> Element {
+    if let Some(status) = document.child_mut("status") {
+        *status = Element::new("status");
+    }
+    document
+}

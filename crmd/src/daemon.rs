@@ -1,0 +1,429 @@
+//! Puts the daemon's parts together and takes them apart again.
+
+use crate::{
+    agents::{self, Agents},
+    cib_file::CibFile,
+    clock,
+    driver::{Driver, Effects, Ending, Event, EventQueue, Events, Snapshot},
+    fencing::Fencing,
+    join::{self, Admissions},
+    journal::{Journal, JournalError},
+    links::Links,
+    local_server::{self, Calls},
+    log_store::{LogStore, OpenError},
+    membership::VoterChanges,
+    peer_server,
+    raft_control::RaftControl,
+    raft_net::RaftNets,
+    raft_types::{PeerNode, Raft},
+    state_machine::StateMachine,
+    wire::Wire,
+};
+use crmd_core::{
+    Identity as CoreIdentity, Node,
+    entry::Member,
+    ids::{Life, NodeName},
+    settings::Settings,
+};
+use ocf_runner::Runner;
+use openraft::SnapshotPolicy;
+use proto::{PROTOCOL_VERSION, peer::Hello};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::timeout,
+};
+use tonic::{service::Routes, transport::Server};
+use transport::{
+    config::{Config, ConfigError},
+    identity::{Identity, IdentityError},
+    join::JoinService,
+    life::{self, LifeError},
+    local::{LocalError, LocalListener},
+    lock::{self, Lock, LockError},
+    tls::{Connector, ListenError, PeerListener},
+};
+
+/// Of the program, for people.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// What members of one cluster must have in common beyond the protocol; raised by consensus only.
+const FEATURE_LEVEL: u32 = 1;
+
+/// Entries between two snapshots of the log.
+const SNAPSHOT_EVERY: u64 = 500;
+
+/// Entries kept behind a snapshot for followers that are a little late.
+const KEPT_BEHIND: u64 = 100;
+
+/// How long an agent that an earlier incarnation left at work may end by itself.
+const LEFTOVER_PATIENCE: Duration = Duration::from_millis(500);
+
+/// Between SIGTERM and SIGKILL of what does not.
+const LEFTOVER_GRACE: Duration = Duration::from_millis(500);
+
+/// For Raft to end; its log is durable at every moment.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(2);
+
+/// Why the daemon did not start.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs)]
+pub enum StartError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    #[error(transparent)]
+    Life(#[from] LifeError),
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Log(#[from] OpenError),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error(transparent)]
+    Local(#[from] LocalError),
+    #[error("Raft: {0}")]
+    Raft(String),
+    #[error("{path}: {source}")]
+    File {
+        path: std::path::PathBuf,
+        source: std::io::Error,
+    },
+}
+
+/// A running daemon.
+#[derive(Debug)]
+pub struct Daemon {
+    events: Events,
+    driver: JoinHandle<Ending>,
+    servers: Vec<JoinHandle<()>>,
+    raft: Raft,
+    _lock: Lock,
+}
+
+impl Daemon {
+    /// Starts it: afterwards it takes part in the cluster and answers on its socket.
+    ///
+    /// # Errors
+    /// What stands in the way, with file or address.
+    pub async fn start(config: &Config) -> Result<Self, StartError> {
+        let host = life::begin(&config.paths.state_dir, &config.paths.run_dir)?;
+        let lock = lock::acquire(&config.paths.lock_file("crmd"))?;
+        let incarnation = life::next_incarnation(&config.paths.run_dir, "crmd", &host)?;
+        let life = Life {
+            number: host.number,
+            id: host.id,
+        };
+        let node = recovered_node(config, &life, incarnation).await?;
+        let (events, queue) = mpsc::unbounded_channel();
+        let start = Start {
+            config,
+            life: &life,
+            hello: hello(config, &life, incarnation),
+            identity: Identity::load(
+                &config.paths.identity_dir,
+                &config.node.name,
+                &config.cluster.id,
+            )?,
+            events,
+        };
+        start.run(node, queue, lock).await
+    }
+
+    /// For tests and signals: ends the daemon; resources run on.
+    pub fn stop(&self) {
+        // A closed queue: it is ending already.
+        let _ = self.events.send(Event::Stop(Ending::Asked));
+    }
+
+    /// The way to the driver.
+    pub(crate) fn events(&self) -> Events {
+        self.events.clone()
+    }
+
+    /// Works until it shall end, and says why.
+    pub async fn run(mut self) -> Ending {
+        let ending = match (&mut self.driver).await {
+            Ok(ending) => ending,
+            Err(error) => Ending::Broken(format!("the driver has failed: {error}")),
+        };
+        for server in &self.servers {
+            server.abort();
+        }
+        if timeout(SHUTDOWN_LIMIT, self.raft.shutdown()).await.is_err() {
+            tracing::warn!("Raft did not end in time; its log is durable all the same");
+        }
+        ending
+    }
+}
+
+/// The core with what an earlier incarnation of this life was doing.
+async fn recovered_node(
+    config: &Config,
+    life: &Life,
+    incarnation: u64,
+) -> Result<(Node, Journal), StartError> {
+    let path = config.paths.run_dir.join("crmd.journal");
+    let (journal, recovered) = Journal::open(&path, life)?;
+    agents::settle(
+        &recovered.unfinished,
+        life,
+        LEFTOVER_PATIENCE,
+        LEFTOVER_GRACE,
+    )
+    .await;
+    let identity = CoreIdentity {
+        node: config.node.name.as_str().into(),
+        life: life.clone(),
+        incarnation,
+        version: VERSION.to_owned(),
+        member: own_member(config),
+    };
+    let settings: Settings = config.timing.core()?;
+    let mut node = Node::new(identity, settings, clock::now());
+    node.recover(recovered.records);
+    Ok((node, journal))
+}
+
+fn own_member(config: &Config) -> Member {
+    Member {
+        node: config.node.name.as_str().into(),
+        raft_id: config.node.raft_id,
+        addresses: config
+            .node
+            .addresses
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        ports: join::to_core(config.ports),
+    }
+}
+
+fn hello(config: &Config, life: &Life, incarnation: u64) -> Hello {
+    Hello {
+        cluster_name: config.cluster.name.clone(),
+        cluster_id: config.cluster.id.clone(),
+        node: config.node.name.clone(),
+        version: VERSION.to_owned(),
+        protocol: PROTOCOL_VERSION,
+        feature_level: FEATURE_LEVEL,
+        raft_id: config.node.raft_id,
+        life_number: life.number,
+        life_id: life.id.clone(),
+        incarnation,
+        generation: String::new(),
+    }
+}
+
+/// What the parts are made from.
+struct Start<'a> {
+    config: &'a Config,
+    life: &'a Life,
+    hello: Hello,
+    identity: Identity,
+    events: Events,
+}
+
+impl Start<'_> {
+    async fn run(
+        self,
+        (node, journal): (Node, Journal),
+        queue: EventQueue,
+        lock: Lock,
+    ) -> Result<Daemon, StartError> {
+        let store = LogStore::open(&self.config.paths.state_dir.join("raft.redb"))?;
+        let links = self.links()?;
+        let control = RaftControl::new(self.events.clone());
+        let voters = Arc::new(VoterChanges::new());
+        let empty = Snapshot {
+            document: node.document(),
+            configuration: 0,
+            change: 0,
+        };
+        let (published_sender, published) = watch::channel(empty);
+        // Bound before Raft starts, so that an address in use is found before anything happens.
+        let servers = self.serve(&control, published)?;
+        let effects = Effects {
+            links: links.clone(),
+            raft: control.clone(),
+            voters: voters.clone(),
+            journal,
+            agents: Agents::new(self.runner(), self.events.clone(), self.life),
+            fencing: self.fencing(),
+            cib_file: CibFile::start(&self.config.paths.state_dir),
+            published: published_sender,
+            events: self.events.clone(),
+        };
+        let driver = tokio::spawn(Driver::new(node, effects).run(queue));
+        let raft = self.raft(store.clone(), &links).await?;
+        if self.founds(&store) {
+            self.found(&raft).await?;
+        }
+        control.connect(raft.clone());
+        voters.connect(raft.clone());
+        Ok(Daemon {
+            events: self.events,
+            driver,
+            servers,
+            raft,
+            _lock: lock,
+        })
+    }
+
+    fn links(&self) -> Result<Links, StartError> {
+        let timing = &self.config.timing;
+        let connector = Connector::new(&self.identity, timing)?;
+        let greet = Duration::from_millis(timing.connect_timeout_ms);
+        let wire = Wire::new(connector, self.hello.clone(), greet);
+        let pause = Duration::from_millis(timing.reconnect_interval_ms);
+        let own = NodeName::from(self.config.node.name.as_str());
+        Ok(Links::new(own, wire, pause, self.events.clone()))
+    }
+
+    fn serve(
+        &self,
+        control: &RaftControl,
+        published: crate::driver::Published,
+    ) -> Result<Vec<JoinHandle<()>>, StartError> {
+        let config = self.config;
+        let sockets = config.bind_sockets(config.ports.crmd);
+        let peers = PeerListener::bind(&sockets, &self.identity, &config.timing)?;
+        let peer_routes =
+            peer_server::routes(self.hello.clone(), self.events.clone(), control.clone());
+        let tools = LocalListener::bind(&config.paths.crmd_socket())?;
+        let limit = Duration::from_millis(config.timing.request_timeout_ms);
+        let calls = Calls::new(self.events.clone(), limit);
+        let newcomers = PeerListener::bind_join(
+            &config.bind_sockets(config.ports.join),
+            &self.identity,
+            &config.timing,
+        )?;
+        let admissions = Arc::new(Admissions::new(calls.clone()));
+        let joins = JoinService::new(config, VERSION, FEATURE_LEVEL, admissions);
+        let join_routes = Routes::new(joins.server());
+        let tool_routes = local_server::routes(calls, published);
+        Ok(vec![
+            tokio::spawn(serve(
+                "newcomers",
+                newcomers,
+                join_routes,
+                self.events.clone(),
+            )),
+            tokio::spawn(serve("members", peers, peer_routes, self.events.clone())),
+            tokio::spawn(serve("tools", tools, tool_routes, self.events.clone())),
+        ])
+    }
+
+    fn runner(&self) -> Runner {
+        let paths = &self.config.paths;
+        Runner::new(ocf_runner::Config {
+            ocf_root: paths.ocf_root.clone(),
+            extra_dirs: paths.agents_dirs.clone(),
+            scratch_dir: Some(paths.run_dir.join("resource-agents")),
+            ..ocf_runner::Config::default()
+        })
+    }
+
+    fn fencing(&self) -> Fencing {
+        Fencing::new(
+            self.config.paths.stonithd_socket(),
+            self.config.timing.local_connect_timeout_ms,
+            self.config.node.name.as_str().into(),
+            self.events.clone(),
+        )
+    }
+
+    async fn raft(&self, store: LogStore, links: &Links) -> Result<Raft, StartError> {
+        let timing = &self.config.timing;
+        let config = openraft::Config {
+            cluster_name: self.config.cluster.name.clone(),
+            heartbeat_interval: timing.raft_heartbeat_ms,
+            election_timeout_min: timing.raft_election_min_ms,
+            election_timeout_max: timing.raft_election_max_ms,
+            enable_pre_vote: Some(true),
+            enable_leader_restore: Some(false),
+            snapshot_policy: SnapshotPolicy::LogsSinceLast(SNAPSHOT_EVERY),
+            max_in_snapshot_log_to_keep: KEPT_BEHIND,
+            backoff: "20ms 40ms 80ms ..200ms".to_owned(),
+            ..openraft::Config::default()
+        };
+        let config = config
+            .validate()
+            .map_err(|e| StartError::Raft(e.to_string()))?;
+        let machine = StateMachine::new(self.events.clone(), store.clone());
+        Raft::new(
+            self.config.node.raft_id,
+            Arc::new(config),
+            RaftNets::new(links.clone()),
+            store,
+            machine,
+        )
+        .await
+        .map_err(|e| StartError::Raft(e.to_string()))
+    }
+
+    /// Whether this daemon makes a new cluster: its node was given the first Raft id, `cluster init`
+    /// left its `cib.xml`, nothing was ever in the log, and it never did so before. A node that lost its
+    /// log must not make a second cluster (protocol.md, 17): it waits to be added under a new id.
+    fn founds(&self, store: &LogStore) -> bool {
+        let alone = self
+            .config
+            .members
+            .iter()
+            .all(|m| m.node == self.config.node.name);
+        self.config.node.raft_id == 1
+            && alone
+            && store.is_pristine()
+            && self.config.paths.cib().exists()
+            && !self.founded_mark().exists()
+    }
+
+    async fn found(&self, raft: &Raft) -> Result<(), StartError> {
+        let own = own_member(self.config);
+        tracing::info!(node = %own.node, cluster = self.config.cluster.name, "making a new cluster with this node as its first member");
+        let members = BTreeMap::from([(own.raft_id, PeerNode::from(&own))]);
+        raft.initialize(members)
+            .await
+            .map_err(|e| StartError::Raft(e.to_string()))?;
+        mark(&self.founded_mark(), &self.config.cluster.id)
+    }
+
+    fn founded_mark(&self) -> std::path::PathBuf {
+        self.config.paths.state_dir.join("founded")
+    }
+}
+
+fn mark(path: &Path, text: &str) -> Result<(), StartError> {
+    std::fs::write(path, text).map_err(|source| StartError::File {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Serves until aborted; a server that ends by itself ends the daemon.
+async fn serve<I, S>(whom: &'static str, incoming: I, routes: Routes, events: Events)
+where
+    I: futures::Stream<Item = std::io::Result<S>> + Send,
+    S: tonic::transport::server::Connected
+        + tokio::io::AsyncRead
+        + tokio::io::AsyncWrite
+        + Unpin
+        + Send
+        + 'static,
+    S::ConnectInfo: Clone + Send + Sync + 'static,
+{
+    let served = Server::builder()
+        .add_routes(routes)
+        .serve_with_incoming(incoming)
+        .await;
+    let why = match served {
+        Ok(()) => "its listener has ended".to_owned(),
+        Err(error) => error.to_string(),
+    };
+    let ending = Ending::Broken(format!("cannot serve {whom} any more: {why}"));
+    let _ = events.send(Event::Stop(ending));
+}
