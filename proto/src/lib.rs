@@ -27,3 +27,7 @@ pub mod join {
 
 /// Version of the wire protocol; members whose versions differ refuse one another by name.
 pub const PROTOCOL_VERSION: u32 = 1;
+
+/// Features this program knows (see `Hello.feature_level`); the cluster uses the greatest level that
+/// every member knows.
+pub const FEATURE_LEVEL: u32 = 1;

@@ -1,6 +1,9 @@
 //! The `systole` executable: every program of the project, chosen by the name it is called by
 //! (`crm_resource`, `crmd`, …) or by its first argument (`systole demo`).
 
+mod cluster;
+mod supervise;
+
 use std::{ffi::OsString, path::Path, process::ExitCode};
 
 /// A program: takes its arguments without the program's own name.
@@ -9,9 +12,11 @@ type Applet = fn(Vec<OsString>) -> ExitCode;
 /// Every program by its name, alphabetically.
 #[rustfmt::skip] // one line each, whatever their number
 const APPLETS: &[(&str, Applet)] = &[
+    ("cluster", cluster::main),
     ("crmd", crmd::main),
     ("lab", lab::lab),
     ("ocf-runner", ocf_runner::main),
+    ("supervise", supervise::main),
 ];
 
 fn main() -> ExitCode {

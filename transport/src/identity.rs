@@ -123,6 +123,12 @@ pub fn fingerprint(certificate: &CertificateDer<'_>) -> String {
     hex(&Sha256::digest(certificate.as_ref()))
 }
 
+/// A random id for a new cluster.
+#[must_use]
+pub fn new_cluster_id() -> String {
+    format!("{:016x}", rand::random::<u64>())
+}
+
 /// Lower-case hexadecimal.
 #[must_use]
 pub(crate) fn hex(bytes: &[u8]) -> String {

@@ -32,7 +32,7 @@ mod verify;
 mod watched;
 
 pub use connect::{ConnectError, Connection, Connector, Probe, Target, probe_tcp};
-pub use listen::{ListenError, PeerInfo, PeerListener, PeerStream, peer};
+pub use listen::{ListenError, PeerInfo, PeerListener, PeerStream, listen_tcp, peer};
 pub use watched::Ending;
 
 pub(crate) use connect::pinned_channel;

@@ -122,7 +122,7 @@ impl PeerListener {
         let mut accepting = JoinSet::new();
         let mut bound = Vec::new();
         for address in addresses {
-            let listener = bind(*address).map_err(|source| ListenError::Bind {
+            let listener = listen_tcp(*address).map_err(|source| ListenError::Bind {
                 address: *address,
                 source,
             })?;
@@ -157,7 +157,12 @@ impl tokio_stream::Stream for PeerListener {
     }
 }
 
-fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+/// Listens on an address, also on one whose link is not up yet. Says nothing about who may connect:
+/// only for ports where being accepted is the whole answer.
+///
+/// # Errors
+/// The kernel's refusal.
+pub fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = match address {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
