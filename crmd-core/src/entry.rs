@@ -147,3 +147,17 @@ pub enum Grade {
     /// A person said so.
     Human,
 }
+
+impl Grade {
+    /// Whether resources may recover on it (protocol.md, 24). It was committed, so there is a quorum.
+    pub fn frees_resources(self) -> bool {
+        match self {
+            Self::VerifiedOff
+            | Self::NewLife
+            | Self::AcknowledgedTrusted
+            | Self::WatchdogElapsed
+            | Self::Human => true,
+            Self::Acknowledged | Self::Asked => false,
+        }
+    }
+}

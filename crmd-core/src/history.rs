@@ -105,6 +105,27 @@ pub fn last_call_id(history: &Element) -> i64 {
     ids.max().unwrap_or(0)
 }
 
+/// Whether a history says that the resource runs: by its newest operation that says anything.
+pub fn is_active(history: &Element) -> bool {
+    let number = |e: &Element, name: &str| e.attr(name).and_then(|v| v.parse::<i64>().ok());
+    let mut entries: Vec<&Element> = history.children_named("lrm_rsc_op").collect();
+    entries.sort_by_key(|e| number(e, "call-id").unwrap_or(0));
+    let mut active = false;
+    for entry in entries {
+        let rc = number(entry, "rc-code").unwrap_or(0);
+        match (entry.attr("operation"), rc) {
+            (Some("stop" | "migrate_to"), 0) | (Some("monitor"), 7) => active = false,
+            (Some("monitor"), 0 | 8) => active = true,
+            (Some("monitor"), _) => {}
+            (Some("notify"), _) => {}
+            (Some("stop"), _) => active = true,
+            (Some(_), _) => active = true,
+            (None, _) => {}
+        }
+    }
+    active
+}
+
 fn put(element: &mut Element, entry: Element) {
     let place = element.children().position(|c| c.id() == entry.id());
     match place {

@@ -297,6 +297,18 @@ impl Membership {
         Some(Event::DaemonDown(node.clone()))
     }
 
+    /// A peer's lives up to this number are proven over. Returns whether that was its present one.
+    pub fn end_life(&mut self, node: &str, life_number: u64) -> bool {
+        let Some(peer) = self.peers.get_mut(node) else {
+            return false;
+        };
+        let ended = peer.identity.as_ref().is_none_or(|i| i.life.number <= life_number);
+        if ended {
+            peer.reach = Reach::Lost { news: true };
+        }
+        ended
+    }
+
     /// Counts silence. `patience_ms` is how long a peer that was never heard may stay silent.
     pub fn tick(&mut self, now_ms: u64, patience_ms: u64, out: &mut Vec<Command>) -> Vec<Event> {
         let expired: Vec<NodeName> = self
