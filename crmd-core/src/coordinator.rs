@@ -82,8 +82,8 @@ pub(crate) enum Purpose {
     Intent(String),
     /// The outcome of fencing, by its intent.
     Result(String),
-    /// Admission and the like: tried again by itself.
-    Other,
+    /// A node joins.
+    Join(NodeName),
 }
 
 impl Coordinator {
@@ -771,8 +771,9 @@ impl Node {
             c.settled && c.dirty.is_none() && c.run.is_none()
                 && c.transition.as_ref().is_some_and(|t| t.is_over() && t.aborted().is_none())
         });
-        let names: Vec<NodeName> = self.state.members.keys().cloned().collect();
-        for name in names.into_iter().filter(|n| self.is_leaving(n)) {
+        let members = self.state.members.keys();
+        let leaving: Vec<NodeName> = members.filter(|n| self.is_leaving(n)).cloned().collect();
+        for name in leaving {
             self.leaver(&name, quiet);
         }
     }

@@ -35,9 +35,9 @@ pub fn patched(_cib: &Element, patch: &str) -> Result<Element, String> {
     Element::parse(patch).map_err(|e| e.to_string())
 }
 
-/// The patch that makes `new` of `old`.
-pub fn patch(_old: &Element, new: &Element) -> String {
-    new.to_xml_compact()
+/// The patch that makes `new` of `old`; nothing if they are equal.
+pub fn patch(old: &Element, new: &Element) -> Option<String> {
+    (old != new).then(|| new.to_xml_compact())
 }
 
 /// The configuration after a change that somebody asks for, its counters moved.

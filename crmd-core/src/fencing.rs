@@ -88,7 +88,7 @@ impl Node {
                 clients: Vec::new(),
             };
             if let Some(c) = &mut self.coordinator {
-                c.fencing.insert(intent, fencing);
+                c.fencing.entry(intent).or_insert(fencing);
             }
         }
     }
@@ -160,6 +160,7 @@ impl Node {
         {
             f.phase = Phase::Committed;
         }
+        self.adopt_intents();
     }
 
     /// Fires what is committed, ends what took too long, commits outcomes.

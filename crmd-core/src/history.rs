@@ -68,9 +68,12 @@ pub fn recorded(history: Option<&Element>, run: &Execution<'_>, failed: bool) ->
         }
         new.with_attr("type", &action.kind)
     });
-    let id = entry_id(action);
-    put(&mut element, operation(run, &id));
-    if failed && run.outcome.is_some() {
+    let failed = failed && run.outcome.is_some();
+    if !failed || action.interval_ms == 0 {
+        let id = entry_id(action);
+        put(&mut element, operation(run, &id));
+    }
+    if failed {
         let id = format!("{}_last_failure_0", action.resource);
         put(&mut element, operation(run, &id));
     }
