@@ -34,7 +34,6 @@ const TRANSFER_MS: u64 = 5_000;
 #[derive(Debug)]
 pub(crate) struct Coordinator {
     pub(crate) term: Term,
-    since_ms: u64,
     /// Who has answered in this term, and as whom.
     answered: BTreeMap<NodeName, PeerIdentity>,
     /// When to ask (again).
@@ -87,10 +86,9 @@ pub(crate) enum Purpose {
 }
 
 impl Coordinator {
-    fn new(term: Term, now_ms: u64) -> Self {
+    fn new(term: Term) -> Self {
         Self {
             term,
-            since_ms: now_ms,
             answered: BTreeMap::new(),
             ask_ms: BTreeMap::new(),
             settled: false,
@@ -143,7 +141,11 @@ impl Coordinator {
             later(now_ms + in_s * 1_000)
         });
         let fences = self.fencing.values().filter_map(Fencing::deadline);
-        let holds = self.backoff.values().map(|(_, ms)| *ms).chain([self.fence_hold_ms]);
+        let holds = self
+            .backoff
+            .values()
+            .map(|(_, ms)| *ms)
+            .chain([self.fence_hold_ms]);
         let future = |ms: &u64| *ms > now_ms;
         [
             asks.map(|(_, ms)| later(*ms)).min(),
@@ -153,7 +155,10 @@ impl Coordinator {
             holds.filter(future).min(),
             self.changing.as_ref().map(|(_, _, ms)| later(*ms)),
             self.proposed.values().map(|ms| later(*ms)).min(),
-            self.transition.as_ref().and_then(Transition::deadline).map(later),
+            self.transition
+                .as_ref()
+                .and_then(Transition::deadline)
+                .map(later),
             node.next_unproven_ms().map(later),
         ]
         .into_iter()
@@ -176,11 +181,14 @@ impl Node {
         self.obeyed = Some((term, me.clone()));
         self.membership.restart_silence_clocks(ms);
         self.membership.hurry(ms);
-        let mut new = Coordinator::new(term, ms);
+        let mut new = Coordinator::new(term);
         let peers = self.membership.peers().map(|(name, _)| (name.clone(), ms));
         new.ask_ms = peers.collect();
         self.coordinator = Some(new);
-        self.log(Severity::Info, format!("{me} coordinates in term {term}: asking every member first"));
+        self.log(
+            Severity::Info,
+            format!("{me} coordinates in term {term}: asking every member first"),
+        );
         self.adopt_intents();
         self.ask_due();
     }
@@ -201,9 +209,10 @@ impl Node {
         let term = c.term;
         let gone = |r: Option<Reach>| matches!(r, None | Some(Reach::Lost { .. }));
         let membership = &self.membership;
-        let due = c.ask_ms.iter_mut().filter(|(name, at_ms)| {
-            **at_ms <= ms && !gone(membership.peer(name).map(|p| p.reach))
-        });
+        let due = c
+            .ask_ms
+            .iter_mut()
+            .filter(|(name, at_ms)| **at_ms <= ms && !gone(membership.peer(name).map(|p| p.reach)));
         let mut names = Vec::new();
         for (name, at_ms) in due {
             *at_ms = again_ms;
@@ -246,7 +255,8 @@ impl Node {
             }
         }
         let content = self.beat_content();
-        self.membership.beat_to(self.now.mono_ms, from, &content, &mut self.out);
+        self.membership
+            .beat_to(self.now.mono_ms, from, &content, &mut self.out);
     }
 
     /// Whether orders may be given to a node: it has answered in this term as who it is now.
@@ -327,7 +337,10 @@ impl Node {
         };
         if count > threshold && c.fence_hold_ms < self.now.mono_ms {
             c.fence_hold_ms = hold_ms;
-            let text = format!("{count} nodes are lost at once: fencing waits {} ms; look at the network", self.settings.mass_loss_delay_ms);
+            let text = format!(
+                "{count} nodes are lost at once: fencing waits {} ms; look at the network",
+                self.settings.mass_loss_delay_ms
+            );
             self.log(Severity::Error, text);
         }
     }
@@ -398,7 +411,8 @@ impl Node {
     /// Active members that have not answered and are not known to be harmless.
     fn unanswered(&self) -> Vec<NodeName> {
         let active = self.state.members.iter().filter(|(_, m)| m.is_active());
-        let open = active.filter(|(name, _)| !self.is_ready(name) && self.standing(name) != Standing::Offline);
+        let open = active
+            .filter(|(name, _)| !self.is_ready(name) && self.standing(name) != Standing::Offline);
         let open = open.filter(|(name, _)| !self.is_written_off(name));
         open.map(|(name, _)| name.clone()).collect()
     }
@@ -409,7 +423,9 @@ impl Node {
     }
 
     pub(crate) fn fencing_enabled(&self) -> bool {
-        self.state.property("stonith-enabled").is_none_or(evaluate::is_true)
+        self.state
+            .property("stonith-enabled")
+            .is_none_or(evaluate::is_true)
     }
 
     /// From when a silent node counts as stopped while fencing is switched off; nothing: never.
@@ -476,7 +492,12 @@ impl Node {
             return;
         }
         if life.number <= member.ended {
-            self.warn_once(name, format!("{name}: its life {life} was declared over, yet it speaks: restart that host"));
+            self.warn_once(
+                name,
+                format!(
+                    "{name}: its life {life} was declared over, yet it speaks: restart that host"
+                ),
+            );
             return;
         }
         if let (true, Some(old)) = (member.is_active(), member.admitted.clone()) {
@@ -485,7 +506,10 @@ impl Node {
             }
             return;
         }
-        if self.state.intent_against(name).is_some() || !self.is_ready(name) || self.is_leaving(name) {
+        if self.state.intent_against(name).is_some()
+            || !self.is_ready(name)
+            || self.is_leaving(name)
+        {
             return;
         }
         #[cfg(feature = "break-never-converge")]
@@ -499,7 +523,10 @@ impl Node {
         }
         if self.once(name, "admit") {
             self.log(Severity::Info, format!("{name} is admitted in life {life}"));
-            self.propose(Entry::Admitted { node: name.clone(), life: life.clone() });
+            self.propose(Entry::Admitted {
+                node: name.clone(),
+                life: life.clone(),
+            });
         }
     }
 
@@ -507,13 +534,17 @@ impl Node {
     fn old_life_over(&mut self, name: &NodeName, old: &Life) {
         let open = self.state.intent_against(name).map(|(id, _)| id.clone());
         let shooting = self.coordinator.as_ref().is_some_and(|c| {
-            open.as_ref().is_some_and(|i| c.fencing.get(i).is_some_and(|f| f.is_fired()))
+            open.as_ref()
+                .is_some_and(|i| c.fencing.get(i).is_some_and(|f| f.is_fired()))
         });
         if shooting || !self.once(name, "new life") {
             return;
         }
         let intent = open.unwrap_or_else(|| format!("life-{name}-{old}"));
-        self.log(Severity::Info, format!("{name} has booted: its life {old} is over"));
+        self.log(
+            Severity::Info,
+            format!("{name} has booted: its life {old} is over"),
+        );
         self.propose(Entry::FenceResult {
             intent,
             target: name.clone(),
@@ -526,7 +557,10 @@ impl Node {
     }
 
     fn warn_once(&mut self, node: &NodeName, text: String) {
-        let fresh = self.coordinator.as_mut().is_some_and(|c| c.warned.insert(node.clone()));
+        let fresh = self
+            .coordinator
+            .as_mut()
+            .is_some_and(|c| c.warned.insert(node.clone()));
         if fresh {
             self.log(Severity::Error, text);
         }
@@ -579,13 +613,18 @@ impl Node {
             return;
         }
         c.changing = Some((voters.clone(), learners.clone(), ms + RETRY_MS));
-        self.log(Severity::Info, format!("voters shall be {voters:?}, learners {learners:?}"));
+        self.log(
+            Severity::Info,
+            format!("voters shall be {voters:?}, learners {learners:?}"),
+        );
         self.out.push(Command::ChangeVoters { voters, learners });
     }
 
     fn may_vote(&self, name: &NodeName, active: bool, left: bool) -> bool {
         let ended = self.state.members.get(name).map_or(0, |m| m.ended);
-        let alive = self.identity_of(name).is_some_and(|i| i.life.number > ended);
+        let alive = self
+            .identity_of(name)
+            .is_some_and(|i| i.life.number > ended);
         active || (self.is_present(name) && alive && !(left && self.is_leaving(name)))
     }
 
@@ -595,7 +634,11 @@ impl Node {
 
     /// Every member is listed under `<nodes>`.
     fn nodes_section(&mut self) {
-        let nodes = self.state.cib.child("configuration").and_then(|c| c.child("nodes"));
+        let nodes = self
+            .state
+            .cib
+            .child("configuration")
+            .and_then(|c| c.child("nodes"));
         let listed: BTreeSet<&str> = nodes
             .into_iter()
             .flat_map(|n| n.children_named("node"))
@@ -617,7 +660,9 @@ impl Node {
                 node: name.to_string(),
                 unique: format!("node-entry-{id}-{epoch}"),
             };
-            let element = cib::Element::new("node").with_attr("id", id.to_string()).with_attr("uname", &name);
+            let element = cib::Element::new("node")
+                .with_attr("id", id.to_string())
+                .with_attr("uname", &name);
             let change = CibChange {
                 action: "create".to_owned(),
                 section: Some("nodes".to_owned()),
@@ -635,9 +680,11 @@ impl Node {
     /// Leads from where everybody is heard (protocol.md, 4), and not while leaving.
     fn hand_over_if_better(&mut self) {
         let ms = self.ms();
-        let others: BTreeSet<NodeName> = self.voter_names().into_iter().filter(|n| {
-            n != self.me() && self.is_ready(n) && !self.is_leaving(n)
-        }).collect();
+        let others: BTreeSet<NodeName> = self
+            .voter_names()
+            .into_iter()
+            .filter(|n| n != self.me() && self.is_ready(n) && !self.is_leaving(n))
+            .collect();
         let to = if self.is_leaving(self.me()) {
             others.first().cloned()
         } else {
@@ -652,7 +699,10 @@ impl Node {
         c.transfer_ms = Some(ms);
         if let Some(member) = self.state.members.get(&to) {
             let id = member.member.raft_id;
-            self.log(Severity::Info, format!("handing the leadership over to {to}"));
+            self.log(
+                Severity::Info,
+                format!("handing the leadership over to {to}"),
+            );
             self.out.push(Command::TransferLeadership { to: id });
         }
     }
@@ -660,7 +710,12 @@ impl Node {
     /// Runs the scheduler when the last decision is out of date and nothing is under way.
     fn decide(&mut self) {
         let recheck = |at: i64| at <= self.now.wall_s;
-        if self.coordinator.as_ref().and_then(|c| c.recheck_at_s).is_some_and(recheck) {
+        if self
+            .coordinator
+            .as_ref()
+            .and_then(|c| c.recheck_at_s)
+            .is_some_and(recheck)
+        {
             if let Some(c) = &mut self.coordinator {
                 c.recheck_at_s = None;
             }
@@ -674,8 +729,10 @@ impl Node {
         }
         let me = self.me().clone();
         let names: Vec<NodeName> = self.state.members.keys().cloned().collect();
-        let standings: Vec<(NodeName, Standing)> =
-            names.iter().map(|n| (n.clone(), self.standing(n))).collect();
+        let standings: Vec<(NodeName, Standing)> = names
+            .iter()
+            .map(|n| (n.clone(), self.standing(n)))
+            .collect();
         let dc = self.node_id(&me);
         let cib = self.assembled(&standings, Some(&dc), true);
         let id = self.schedule(cib);
@@ -713,14 +770,19 @@ impl Node {
             return false;
         }
         let ms = self.ms();
-        let passed: Vec<NodeName> = self.state.members.iter()
+        let passed: Vec<NodeName> = self
+            .state
+            .members
+            .iter()
             .filter(|(_, m)| m.is_active())
             .filter(|(name, _)| self.unproven_from(name).is_some_and(|from| from <= ms))
             .map(|(name, _)| name.clone())
             .collect();
         let mut any = false;
         for name in passed {
-            let text = format!("{name} is lost and fencing is switched off: its resources are taken for stopped, UNPROVEN");
+            let text = format!(
+                "{name} is lost and fencing is switched off: its resources are taken for stopped, UNPROVEN"
+            );
             any |= self.once_while_lost(&name, text);
         }
         any
@@ -751,7 +813,8 @@ impl Node {
             return;
         };
         if current.stale {
-            c.dirty.get_or_insert_with(|| "the world moved while deciding".to_owned());
+            c.dirty
+                .get_or_insert_with(|| "the world moved while deciding".to_owned());
             return;
         }
         let id = c.next_transition;
@@ -768,8 +831,12 @@ impl Node {
     /// Members whose leaving is prepared: everything they ran is stopped.
     fn leavers(&mut self) {
         let quiet = self.coordinator.as_ref().is_some_and(|c| {
-            c.settled && c.dirty.is_none() && c.run.is_none()
-                && c.transition.as_ref().is_some_and(|t| t.is_over() && t.aborted().is_none())
+            c.settled
+                && c.dirty.is_none()
+                && c.run.is_none()
+                && c.transition
+                    .as_ref()
+                    .is_some_and(|t| t.is_over() && t.aborted().is_none())
         });
         let members = self.state.members.keys();
         let leaving: Vec<NodeName> = members.filter(|n| self.is_leaving(n)).cloned().collect();
@@ -787,7 +854,10 @@ impl Node {
         if member.left {
             if name == self.me() {
                 self.exiting |= alone;
-            } else if !self.raft.voters.contains(&id) && self.membership.is_up(name) && self.once(name, "leave order") {
+            } else if !self.raft.voters.contains(&id)
+                && self.membership.is_up(name)
+                && self.once(name, "leave order")
+            {
                 self.order_leave(name);
             }
             return;
@@ -795,22 +865,39 @@ impl Node {
         let Some(life) = member.admitted.clone().filter(|_| member.is_active()) else {
             return;
         };
-        if !quiet || (name == self.me() && !alone) || !self.has_finished(name) || !self.once(name, "left") {
+        if !quiet
+            || (name == self.me() && !alone)
+            || !self.has_finished(name)
+            || !self.once(name, "left")
+        {
             return;
         }
         let detached = self.still_running(name);
-        self.log(Severity::Info, format!("{name} has stopped everything and leaves"));
-        self.propose(Entry::Left { node: name.clone(), life, detached });
+        self.log(
+            Severity::Info,
+            format!("{name} has stopped everything and leaves"),
+        );
+        self.propose(Entry::Left {
+            node: name.clone(),
+            life,
+            detached,
+        });
     }
 
     fn has_finished(&self, name: &NodeName) -> bool {
-        let transition = self.coordinator.as_ref().and_then(|c| c.transition.as_ref());
+        let transition = self
+            .coordinator
+            .as_ref()
+            .and_then(|c| c.transition.as_ref());
         transition.is_some_and(|t| !t.unfinished_nodes().contains(&**name))
     }
 
     fn still_running(&self, name: &NodeName) -> Vec<String> {
         let known = self.known(name).map(|k| k.resources.iter());
-        let active = known.into_iter().flatten().filter(|(_, e)| crate::history::is_active(e));
+        let active = known
+            .into_iter()
+            .flatten()
+            .filter(|(_, e)| crate::history::is_active(e));
         active.map(|(resource, _)| resource.clone()).collect()
     }
 
@@ -826,10 +913,6 @@ impl Node {
             && c.work.is_idle()
             && c.fencing.is_empty()
             && self.may_coordinate()
-    }
-
-    pub(crate) fn coordinator_since(&self) -> Option<u64> {
-        self.coordinator.as_ref().map(|c| c.since_ms)
     }
 }
 

@@ -38,7 +38,8 @@ impl Node {
     /// Begins every step that may begin now.
     pub(crate) fn dispatch(&mut self) {
         loop {
-            let Some(mut transition) = self.coordinator.as_mut().and_then(|c| c.transition.take()) else {
+            let Some(mut transition) = self.coordinator.as_mut().and_then(|c| c.transition.take())
+            else {
                 return;
             };
             let begun = transition.begin(&|action| self.may_begin(action));
@@ -81,19 +82,32 @@ impl Node {
         let (Some(c), Some(target)) = (&self.coordinator, action.node.as_deref()) else {
             return false;
         };
-        let waited = c.backoff.get(target).is_none_or(|(_, next_ms)| *next_ms <= ms);
+        let waited = c
+            .backoff
+            .get(target)
+            .is_none_or(|(_, next_ms)| *next_ms <= ms);
         waited && c.fence_hold_ms <= ms
     }
 
     fn carry_out(&mut self, transition: u64, action: &Action) {
         let step = Some((transition, action.id));
         let node: NodeName = action.node.as_deref().unwrap_or_default().into();
-        let resource = action.resource.as_ref().map(|r| r.id.clone()).unwrap_or_default();
+        let resource = action
+            .resource
+            .as_ref()
+            .map(|r| r.id.clone())
+            .unwrap_or_default();
         match (action.kind, action.operation.as_str()) {
             (_, "stonith") => self.fence_step(step, action, &node),
             (_, "clear_failcount") => self.clear_failcount(transition, action.id, &node, &resource),
             (_, "delete" | "lrm_delete") => {
-                self.order(&node, OrderKind::Forget { resource }, String::new(), step, None);
+                self.order(
+                    &node,
+                    OrderKind::Forget { resource },
+                    String::new(),
+                    step,
+                    None,
+                );
             }
             (_, "cancel") => self.cancel_step(step, action, &node, resource),
             (ActionKind::Resource, _) => self.run_step(transition, action, &node),
@@ -102,9 +116,18 @@ impl Node {
     }
 
     fn fence_step(&mut self, step: Option<(u64, u32)>, action: &Action, node: &NodeName) {
-        let what = action.attributes.get("stonith_action").map_or("reboot", String::as_str);
-        let timeout_ms = self.transition().map_or(0, |t| t.graph().fencing_timeout_ms);
-        let timeout_ms = if timeout_ms == 0 { DEFAULT_FENCING_MS } else { timeout_ms };
+        let what = action
+            .attributes
+            .get("stonith_action")
+            .map_or("reboot", String::as_str);
+        let timeout_ms = self
+            .transition()
+            .map_or(0, |t| t.graph().fencing_timeout_ms);
+        let timeout_ms = if timeout_ms == 0 {
+            DEFAULT_FENCING_MS
+        } else {
+            timeout_ms
+        };
         let what = what.to_owned();
         if self.fencing_enabled() || what == "on" {
             self.fence(node, &what, timeout_ms, "the cluster", step, None);
@@ -140,19 +163,37 @@ impl Node {
     pub(crate) fn fail_counts(&self, node: &str, resource: &str) -> Vec<String> {
         let known = self.known(node).map(|k| k.attributes.keys());
         let of_resource = |name: &String| {
-            let rest = name.strip_prefix("fail-count-").or_else(|| name.strip_prefix("last-failure-"));
+            let rest = name
+                .strip_prefix("fail-count-")
+                .or_else(|| name.strip_prefix("last-failure-"));
             let rest = rest.unwrap_or_default();
-            rest == resource || rest.strip_prefix(resource).is_some_and(|r| r.starts_with('#'))
+            rest == resource
+                || rest
+                    .strip_prefix(resource)
+                    .is_some_and(|r| r.starts_with('#'))
         };
-        known.into_iter().flatten().filter(|n| of_resource(n)).cloned().collect()
+        known
+            .into_iter()
+            .flatten()
+            .filter(|n| of_resource(n))
+            .cloned()
+            .collect()
     }
 
-    fn cancel_step(&mut self, step: Option<(u64, u32)>, action: &Action, node: &NodeName, resource: String) {
+    fn cancel_step(
+        &mut self,
+        step: Option<(u64, u32)>,
+        action: &Action,
+        node: &NodeName,
+        resource: String,
+    ) {
         let get = |name: &str| action.attributes.get(name).cloned();
         let kind = OrderKind::CancelRecurring {
             resource,
             operation: get("CRM_meta_operation").unwrap_or_else(|| "monitor".to_owned()),
-            interval_ms: get("CRM_meta_interval").and_then(|v| v.parse().ok()).unwrap_or(0),
+            interval_ms: get("CRM_meta_interval")
+                .and_then(|v| v.parse().ok())
+                .unwrap_or(0),
         };
         self.order(node, kind, String::new(), step, None);
     }
@@ -162,7 +203,12 @@ impl Node {
             self.step_complete(transition, action.id);
             return;
         };
-        let number = |name: &str| action.attributes.get(name).and_then(|v| v.parse::<i32>().ok());
+        let number = |name: &str| {
+            action
+                .attributes
+                .get(name)
+                .and_then(|v| v.parse::<i32>().ok())
+        };
         let target_rc = number("CRM_meta_op_target_rc").unwrap_or(0);
         let me = self.me().clone();
         let (Some(t), Some(c)) = (self.transition(), &self.coordinator) else {
@@ -182,7 +228,11 @@ impl Node {
             t.set_deadline(action.id, deadline_ms);
         }
         self.log(Severity::Info, format!("{} on {node}", action.key));
-        let kind = OrderKind::Run { action: agent, target_rc, record };
+        let kind = OrderKind::Run {
+            action: agent,
+            target_rc,
+            record,
+        };
         self.order(node, kind, key, Some((transition, action.id)), None);
     }
 
@@ -201,7 +251,11 @@ impl Node {
         };
         let number = c.next_order;
         c.next_order += 1;
-        let order = Order { number, transition_key, kind };
+        let order = Order {
+            number,
+            transition_key,
+            kind,
+        };
         let sent = Sent {
             node: node.clone(),
             order,
@@ -228,7 +282,15 @@ impl Node {
         };
         let life = identity.life;
         if node == *self.me() {
-            self.executor.order(self.now, &node, term, &life, order, &mut self.own, &mut self.out);
+            self.executor.order(
+                self.now,
+                &node,
+                term,
+                &life,
+                order,
+                &mut self.own,
+                &mut self.out,
+            );
         } else {
             self.send(&node, Message::Order { term, life, order });
         }
@@ -246,7 +308,11 @@ impl Node {
             return;
         };
         let mut due = Vec::new();
-        for (number, sent) in c.orders.iter_mut().filter(|(_, s)| !s.taken && s.next_ms <= ms) {
+        for (number, sent) in c
+            .orders
+            .iter_mut()
+            .filter(|(_, s)| !s.taken && s.next_ms <= ms)
+        {
             sent.next_ms = again_ms;
             due.push(*number);
         }
@@ -302,7 +368,11 @@ impl Node {
     }
 
     fn end_order(&mut self, number: u64, result: Result<(), &str>) {
-        let Some(sent) = self.coordinator.as_mut().and_then(|c| c.orders.remove(&number)) else {
+        let Some(sent) = self
+            .coordinator
+            .as_mut()
+            .and_then(|c| c.orders.remove(&number))
+        else {
             return;
         };
         if let Some((transition, action)) = sent.step
@@ -339,17 +409,32 @@ impl Node {
     /// Steps that took longer than they may.
     pub(crate) fn overdue(&mut self) {
         let ms = self.ms();
-        let Some(transition) = self.coordinator.as_ref().and_then(|c| c.transition.as_ref()) else {
+        let Some(transition) = self
+            .coordinator
+            .as_ref()
+            .and_then(|c| c.transition.as_ref())
+        else {
             return;
         };
         let id = transition.id;
         let late: Vec<(u32, String)> = transition
             .overdue(ms)
             .into_iter()
-            .map(|a| (a, transition.action(a).map(|a| a.key.clone()).unwrap_or_default()))
+            .map(|a| {
+                (
+                    a,
+                    transition
+                        .action(a)
+                        .map(|a| a.key.clone())
+                        .unwrap_or_default(),
+                )
+            })
             .collect();
         for (action, key) in late {
-            self.log(Severity::Error, format!("{key}: no result in time; deciding anew"));
+            self.log(
+                Severity::Error,
+                format!("{key}: no result in time; deciding anew"),
+            );
             if let Some(t) = self.transition_mut(id) {
                 t.fail(action);
             }
@@ -366,7 +451,12 @@ impl Node {
 
     /// A node's status changed: results of steps are recognised by their transition key, anything
     /// else means that the world moved. `whole`: it replaces what was held.
-    pub(crate) fn node_status_changed(&mut self, node: &NodeName, changes: &[JournalRecord], whole: bool) {
+    pub(crate) fn node_status_changed(
+        &mut self,
+        node: &NodeName,
+        changes: &[JournalRecord],
+        whole: bool,
+    ) {
         self.isolated_moved(node);
         if self.coordinator.is_none() {
             return;
@@ -383,7 +473,10 @@ impl Node {
                 _ => true,
             };
             if (!expected || whole) && self.standing(node) != Standing::Offline {
-                self.mark_dirty(&format!("the status of {node} changed: {}", described(change)));
+                self.mark_dirty(&format!(
+                    "the status of {node} changed: {}",
+                    described(change)
+                ));
             }
         }
         self.settle_orders(node);
@@ -397,12 +490,17 @@ impl Node {
 
     /// Whether the history of this resource says something that a step expects, or is its result.
     fn results_of(&mut self, node: &NodeName, resource: &str) -> bool {
-        let Some(element) = self.known(node).and_then(|k| k.resources.get(resource)).cloned() else {
+        let Some(element) = self
+            .known(node)
+            .and_then(|k| k.resources.get(resource))
+            .cloned()
+        else {
             return false;
         };
-        let cancelling = self.is_ordered(node, |k| {
-            matches!(k, OrderKind::CancelRecurring { resource: r, .. } if r == resource)
-        });
+        let cancelling = self.is_ordered(
+            node,
+            |k| matches!(k, OrderKind::CancelRecurring { resource: r, .. } if r == resource),
+        );
         let mut expected = cancelling;
         for entry in element.children_named("lrm_rsc_op") {
             expected |= self.result_in(node, entry);
@@ -417,7 +515,8 @@ impl Node {
         };
         let mut parts = key.splitn(4, ':');
         let mut number = || parts.next().and_then(|p| p.parse::<u64>().ok());
-        let (Some(action), Some(transition), Some(target_rc)) = (number(), number(), number()) else {
+        let (Some(action), Some(transition), Some(target_rc)) = (number(), number(), number())
+        else {
             return false;
         };
         if parts.next() != Some(c.uuid(&me).as_str()) {
@@ -426,20 +525,29 @@ impl Node {
         let sent = c.orders.iter().find(|(_, s)| {
             s.node == *node
                 && s.order.transition_key == key
-                && s.step.is_some_and(|(t, a)| t == transition && u64::from(a) == action)
+                && s.step
+                    .is_some_and(|(t, a)| t == transition && u64::from(a) == action)
         });
         let Some((number, _)) = sent else {
             return false;
         };
         let number = *number;
-        let code = |name: &str| entry.attr(name).and_then(|v| v.parse::<i64>().ok()).unwrap_or(0);
+        let code = |name: &str| {
+            entry
+                .attr(name)
+                .and_then(|v| v.parse::<i64>().ok())
+                .unwrap_or(0)
+        };
         match code("op-status") {
             -1 => {
                 self.order_taken(node, self.executor.term(), number);
             }
             0 if u64::try_from(code("rc-code")) == Ok(target_rc) => self.end_order(number, Ok(())),
             _ => {
-                let text = format!("{} on {node} did not end as expected", entry.attr("operation_key").unwrap_or(key));
+                let text = format!(
+                    "{} on {node} did not end as expected",
+                    entry.attr("operation_key").unwrap_or(key)
+                );
                 self.end_order(number, Err(&text));
             }
         }
@@ -460,7 +568,12 @@ fn is_ordered(action: &Action) -> bool {
 /// The agent's action that a step asks for.
 pub(crate) fn agent_action(action: &Action) -> Option<AgentAction> {
     let resource = action.resource.as_ref()?;
-    let number = |name: &str| action.attributes.get(name).and_then(|v| v.parse::<u64>().ok());
+    let number = |name: &str| {
+        action
+            .attributes
+            .get(name)
+            .and_then(|v| v.parse::<u64>().ok())
+    };
     Some(AgentAction {
         resource: resource.id.clone(),
         class: resource.class.clone(),

@@ -5,7 +5,7 @@ use cib::Element;
 
 /// A node as the document shall show it.
 #[derive(Debug)]
-pub struct Shown<'a> {
+pub(crate) struct Shown<'a> {
     /// Its name.
     pub name: &'a str,
     /// Its identity, as in `<node id>`.
@@ -18,7 +18,7 @@ pub struct Shown<'a> {
 
 /// How a node stands in the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub(crate) enum Standing {
     /// A member that works.
     Online,
     /// There, not yet admitted.
@@ -30,7 +30,7 @@ pub enum Standing {
 }
 
 /// The document: `cib` (configuration only) with `have-quorum`, `dc-uuid` and a status.
-pub fn assemble(
+pub(crate) fn assemble(
     cib: &Element,
     nodes: &[Shown<'_>],
     coordinator_id: Option<&str>,
@@ -72,8 +72,13 @@ fn node_state(node: &Shown<'_>) -> Element {
 
 fn history(id: &str, status: &Known) -> Element {
     let mut resources = Element::new("lrm_resources");
-    status.resources.values().for_each(|r| resources.push(r.clone()));
-    Element::new("lrm").with_attr("id", id).with_child(resources)
+    status
+        .resources
+        .values()
+        .for_each(|r| resources.push(r.clone()));
+    Element::new("lrm")
+        .with_attr("id", id)
+        .with_child(resources)
 }
 
 fn transient(id: &str, status: &Known) -> Element {
@@ -87,7 +92,9 @@ fn transient(id: &str, status: &Known) -> Element {
                 .with_attr("value", value),
         );
     }
-    Element::new("transient_attributes").with_attr("id", id).with_child(attributes)
+    Element::new("transient_attributes")
+        .with_attr("id", id)
+        .with_child(attributes)
 }
 
 #[cfg(test)]
@@ -100,7 +107,9 @@ mod tests {
         let mut known = Known::default();
         let resource = Element::new("lrm_resource").with_attr("id", "r");
         known.resources.insert("r".into(), resource);
-        known.attributes.insert("fail-count-r#start_0".into(), "2".into());
+        known
+            .attributes
+            .insert("fail-count-r#start_0".into(), "2".into());
         let shown = Shown {
             name: "a",
             id: "1".into(),

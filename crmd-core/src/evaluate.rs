@@ -1,14 +1,20 @@
 //! Changes of the configuration: evaluated by the leader, carried by the log as patches.
 
 use crate::request::{CibChange, Refusal, RefusalKind};
-use cib::Element;
+use cib::{
+    Element,
+    edit::{self, EditError, Operation},
+    patch,
+};
 
 /// What a cluster begins with.
-pub fn empty_configuration() -> Element {
+pub(crate) fn empty_configuration() -> Element {
     let sections = ["crm_config", "nodes", "resources", "constraints"];
     let configuration = sections
         .iter()
-        .fold(Element::new("configuration"), |c, name| c.with_child(Element::new(name)));
+        .fold(Element::new("configuration"), |c, name| {
+            c.with_child(Element::new(name))
+        });
     Element::new("cib")
         .with_attr("crm_feature_set", crate::history::FEATURE_SET)
         .with_attr("validate-with", "pacemaker-4.0")
@@ -19,84 +25,77 @@ pub fn empty_configuration() -> Element {
 }
 
 /// What members compare to know that they hold the same configuration.
-pub fn digest(cib: &Element) -> String {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for byte in cib.to_xml_compact().bytes() {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    }
-    format!("{hash:016x}")
+pub(crate) fn digest(cib: &Element) -> String {
+    cib::digest::sha256(cib)
 }
 
 /// The configuration after a patch.
 ///
 /// # Errors
 /// In words, if the patch is no patch or does not fit.
-pub fn patched(_cib: &Element, patch: &str) -> Result<Element, String> {
-    Element::parse(patch).map_err(|e| e.to_string())
+pub(crate) fn patched(cib: &Element, patch: &str) -> Result<Element, String> {
+    let patch = Element::parse(patch).map_err(|e| e.to_string())?;
+    patch::apply(cib, &patch).map_err(|e| e.to_string())
 }
 
 /// The patch that makes `new` of `old`; nothing if they are equal.
-pub fn patch(old: &Element, new: &Element) -> Option<String> {
-    (old != new).then(|| new.to_xml_compact())
+pub(crate) fn patch(old: &Element, new: &Element) -> Option<String> {
+    patch::diff(old, new, patch::Style::EXACT).map(|p| p.to_xml_compact())
 }
 
 /// The configuration after a change that somebody asks for, its counters moved.
 ///
 /// # Errors
 /// Why it is refused; the configuration stays as it is.
-pub fn changed(cib: &Element, change: &CibChange) -> Result<Element, Refusal> {
-    let mut new = cib.clone();
-    let xml = if change.xml.is_empty() {
-        None
-    } else {
-        Some(Element::parse(&change.xml).map_err(|e| invalid(&e.to_string()))?)
-    };
-    match (change.action.as_str(), xml) {
-        ("replace", Some(xml)) if xml.name() == "cib" => new = xml,
-        ("create" | "modify", Some(xml)) => {
-            let section = change.section.clone().unwrap_or_default();
-            let place = new.child_or_insert("configuration").child_or_insert(&section);
-            if xml.name() == section {
-                xml.children().for_each(|c| put(place, c.clone()));
-            } else {
-                put(place, xml);
-            }
-        }
-        _ => return Err(invalid("not understood")),
-    }
-    let epoch = cib.attr("epoch").and_then(|e| e.parse::<u64>().ok()).unwrap_or(0);
-    new.set_attr("epoch", (epoch + 1).to_string());
-    new.set_attr("num_updates", "0");
+pub(crate) fn changed(cib: &Element, change: &CibChange) -> Result<Element, Refusal> {
+    let operation = Operation::from_parts(
+        &change.action,
+        change.section.as_deref(),
+        change.xpath.as_deref(),
+        &change.xml,
+        change.allow_create,
+    )
+    .map_err(refusal)?;
+    let mut new = edit::apply(cib, &operation).map_err(refusal)?;
     new.retain_children(|c| c.name() != "status");
+    ["have-quorum", "dc-uuid"].iter().for_each(|name| {
+        new.remove_attr(name);
+    });
     Ok(new)
 }
 
-fn put(place: &mut Element, child: Element) {
-    let position = place.children().position(|c| c.id() == child.id());
-    match position {
-        Some(position) => {
-            place.replace_child(position, child);
-        }
-        None => place.push(child),
+fn refusal(error: EditError) -> Refusal {
+    let kind = match &error {
+        EditError::NotFound { .. } => RefusalKind::NotFound,
+        EditError::Exists { .. } => RefusalKind::Exists,
+        EditError::OldVersion { .. } | EditError::Patch(_) => RefusalKind::OldVersion,
+        EditError::Xml(_) => RefusalKind::Invalid,
+        _ => RefusalKind::Other,
+    };
+    Refusal {
+        kind,
+        text: error.to_string(),
     }
 }
 
-fn invalid(text: &str) -> Refusal {
-    Refusal { kind: RefusalKind::Invalid, text: text.to_owned() }
-}
-
 /// `(admin_epoch, epoch, num_updates)`.
-pub fn version(cib: &Element) -> (u32, u32, u32) {
+pub(crate) fn version(cib: &Element) -> (u32, u32, u32) {
     let number = |name: &str| cib.attr(name).and_then(|v| v.parse().ok()).unwrap_or(0);
-    (number("admin_epoch"), number("epoch"), number("num_updates"))
+    (
+        number("admin_epoch"),
+        number("epoch"),
+        number("num_updates"),
+    )
 }
 
 /// The value of a cluster property from the first set that has it; `stonith-…` is also understood
 /// as `fencing-…` and the other way round.
-pub fn property<'a>(cib: &'a Element, name: &str) -> Option<&'a str> {
+pub(crate) fn property<'a>(cib: &'a Element, name: &str) -> Option<&'a str> {
     let other = match name.strip_prefix("stonith-") {
         Some(rest) => Some(format!("fencing-{rest}")),
-        None => name.strip_prefix("fencing-").map(|rest| format!("stonith-{rest}")),
+        None => name
+            .strip_prefix("fencing-")
+            .map(|rest| format!("stonith-{rest}")),
     };
     let config = cib.child("configuration")?.child("crm_config")?;
     let pairs = config
@@ -108,6 +107,51 @@ pub fn property<'a>(cib: &'a Element, name: &str) -> Option<&'a str> {
 }
 
 /// Whether a value of the configuration means yes.
-pub fn is_true(value: &str) -> bool {
+pub(crate) fn is_true(value: &str) -> bool {
     ["true", "on", "yes", "y", "1"].contains(&value.to_ascii_lowercase().as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(action: &str, section: &str, xml: &str) -> CibChange {
+        CibChange {
+            action: action.into(),
+            section: Some(section.into()),
+            xpath: None,
+            xml: xml.into(),
+            allow_create: false,
+            origin: "test".into(),
+        }
+    }
+
+    #[test]
+    fn a_change_becomes_a_patch_that_gives_the_same_digest() {
+        let old = empty_configuration();
+        let xml = r#"<nvpair id="p" name="stonith-enabled" value="false"/>"#;
+        let set = format!(r#"<cluster_property_set id="s">{xml}</cluster_property_set>"#);
+        let new = changed(&old, &change("create", "crm_config", &set)).unwrap();
+        assert_eq!(version(&new), (0, 1, 0));
+        assert_eq!(property(&new, "fencing-enabled"), Some("false"));
+        let text = patch(&old, &new).unwrap();
+        let again = patched(&old, &text).unwrap();
+        assert_eq!(digest(&again), digest(&new));
+        assert!(patch(&new, &new).is_none());
+        assert!(patched(&new, &text).is_err(), "it fits only once");
+    }
+
+    #[test]
+    fn refusals_say_what_kind() {
+        let old = empty_configuration();
+        let kind = |c: CibChange| changed(&old, &c).unwrap_err().kind;
+        assert_eq!(
+            kind(change("modify", "resources", r#"<primitive id="x"/>"#)),
+            RefusalKind::NotFound
+        );
+        assert_eq!(
+            kind(change("create", "resources", "<primitive")),
+            RefusalKind::Invalid
+        );
+    }
 }

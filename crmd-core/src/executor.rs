@@ -18,11 +18,11 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Key in an order's `record` that says how a failure raises the fail count: `INFINITY`, or a
 /// number to add. It is not written to the history.
-pub const FAIL_OFFSET: &str = "#fail-offset";
+pub(crate) const FAIL_OFFSET: &str = "#fail-offset";
 
 /// The operations of this node.
 #[derive(Debug)]
-pub struct Executor {
+pub(crate) struct Executor {
     me: NodeName,
     life: Life,
     term: Term,
@@ -75,7 +75,7 @@ struct Recurring {
 
 impl Executor {
     /// Nothing runs yet.
-    pub fn new(me: NodeName, life: Life, incarnation: Incarnation) -> Self {
+    pub(crate) fn new(me: NodeName, life: Life, incarnation: Incarnation) -> Self {
         Self {
             me,
             life,
@@ -93,13 +93,19 @@ impl Executor {
     /// Takes up what an earlier incarnation of this life was doing: recurring operations go on, and
     /// what began and is not known to have ended is probed (protocol.md, 12). `own` has its
     /// status already.
-    pub fn recover(&mut self, now: Now, records: &[JournalRecord], own: &Own) {
+    pub(crate) fn recover(&mut self, now: Now, records: &[JournalRecord], own: &Own) {
         let mut open: BTreeMap<ExecId, Job> = BTreeMap::new();
         let mut recurring: BTreeMap<(String, String, u64), Job> = BTreeMap::new();
         for record in records {
             match record {
                 JournalRecord::Term(term) => self.term = self.term.max(*term),
-                JournalRecord::Began { exec, action, transition_key, target_rc, record } => {
+                JournalRecord::Began {
+                    exec,
+                    action,
+                    transition_key,
+                    target_rc,
+                    record,
+                } => {
                     let job = Job {
                         action: action.clone(),
                         transition_key: transition_key.clone(),
@@ -109,7 +115,11 @@ impl Executor {
                         queued_ms: now.mono_ms,
                     };
                     if action.interval_ms > 0 {
-                        let key = (action.resource.clone(), action.operation.clone(), action.interval_ms);
+                        let key = (
+                            action.resource.clone(),
+                            action.operation.clone(),
+                            action.interval_ms,
+                        );
                         recurring.insert(key, job);
                     } else {
                         open.insert(*exec, job);
@@ -134,7 +144,15 @@ impl Executor {
         }
     }
 
-    fn resume(&mut self, now: Now, own: &Own, resource: &str, operation: &str, interval_ms: u64, job: Job) {
+    fn resume(
+        &mut self,
+        now: Now,
+        own: &Own,
+        resource: &str,
+        operation: &str,
+        interval_ms: u64,
+        job: Job,
+    ) {
         let id = history::entry_id(&job.action);
         let Some(element) = own.known().resources.get(resource) else {
             return;
@@ -171,13 +189,13 @@ impl Executor {
     }
 
     /// Highest term obeyed.
-    pub fn term(&self) -> Term {
+    pub(crate) fn term(&self) -> Term {
         self.term
     }
 
     /// Obeys a coordinator of this term from now on: what an older one ordered and has not begun is
     /// dropped. Returns false for a term already superseded.
-    pub fn adopt(&mut self, term: Term, out: &mut Vec<Command>) -> bool {
+    pub(crate) fn adopt(&mut self, term: Term, out: &mut Vec<Command>) -> bool {
         if term < self.term {
             return false;
         }
@@ -191,7 +209,7 @@ impl Executor {
     }
 
     /// Forgets orders that have not begun (protocol.md, 8 and 10), and says so to who gave them.
-    pub fn drop_queued(&mut self, reason: &str) {
+    pub(crate) fn drop_queued(&mut self, reason: &str) {
         for slot in self.slots.values_mut() {
             let (kept, dropped): (VecDeque<Job>, VecDeque<Job>) =
                 slot.queue.drain(..).partition(|job| job.order.is_none());
@@ -199,14 +217,27 @@ impl Executor {
             for job in dropped {
                 if let Some((to, term, number)) = job.order {
                     let reason = reason.to_owned();
-                    self.outbox.push((to, Message::OrderRefused { term, number, reason }));
+                    self.outbox.push((
+                        to,
+                        Message::OrderRefused {
+                            term,
+                            number,
+                            reason,
+                        },
+                    ));
                 }
             }
         }
     }
 
     /// Whether this node holds a lease: without one nothing is brought up.
-    pub fn set_lease(&mut self, now: Now, lease: bool, own: &mut Own, out: &mut Vec<Command>) {
+    pub(crate) fn set_lease(
+        &mut self,
+        now: Now,
+        lease: bool,
+        own: &mut Own,
+        out: &mut Vec<Command>,
+    ) {
         let gained = lease && !self.lease;
         self.lease = lease;
         if gained {
@@ -216,7 +247,7 @@ impl Executor {
 
     /// An order has come.
     #[allow(clippy::too_many_arguments)]
-    pub fn order(
+    pub(crate) fn order(
         &mut self,
         now: Now,
         from: &NodeName,
@@ -229,17 +260,32 @@ impl Executor {
         let number = order.number;
         if let Some(reason) = self.reason_to_refuse(term, life) {
             let text = format!("order {number} of {from} in term {term} refused: {reason}");
-            out.push(Command::Log { severity: Severity::Warning, text });
-            self.outbox.push((from.clone(), Message::OrderRefused { term, number, reason }));
+            out.push(Command::Log {
+                severity: Severity::Warning,
+                text,
+            });
+            self.outbox.push((
+                from.clone(),
+                Message::OrderRefused {
+                    term,
+                    number,
+                    reason,
+                },
+            ));
             return;
         }
         self.adopt(term, out);
-        self.outbox.push((from.clone(), Message::OrderTaken { term, number }));
+        self.outbox
+            .push((from.clone(), Message::OrderTaken { term, number }));
         if !self.taken.insert(number) {
             return;
         }
         let done = match order.kind {
-            OrderKind::Run { action, target_rc, record } => {
+            OrderKind::Run {
+                action,
+                target_rc,
+                record,
+            } => {
                 self.enqueue(Job {
                     action,
                     transition_key: order.transition_key,
@@ -250,7 +296,11 @@ impl Executor {
                 });
                 false
             }
-            OrderKind::CancelRecurring { resource, operation, interval_ms } => {
+            OrderKind::CancelRecurring {
+                resource,
+                operation,
+                interval_ms,
+            } => {
                 self.cancel(&resource, &operation, interval_ms, own, out);
                 true
             }
@@ -267,12 +317,22 @@ impl Executor {
         };
         if done {
             let stamp = own.stamp().clone();
-            self.outbox.push((from.clone(), Message::OrderDone { term, number, stamp }));
+            self.outbox.push((
+                from.clone(),
+                Message::OrderDone {
+                    term,
+                    number,
+                    stamp,
+                },
+            ));
         }
         self.begin_all(now, own, out);
     }
 
-    #[cfg_attr(feature = "break-double-start", allow(unused_variables, clippy::unused_self))]
+    #[cfg_attr(
+        feature = "break-double-start",
+        allow(unused_variables, clippy::unused_self)
+    )]
     fn reason_to_refuse(&self, term: Term, life: &Life) -> Option<String> {
         #[cfg(not(feature = "break-double-start"))]
         if term < self.term {
@@ -285,7 +345,7 @@ impl Executor {
     }
 
     /// Runs an operation of this node's own accord (following `no-quorum-policy`).
-    pub fn run_own(
+    pub(crate) fn run_own(
         &mut self,
         now: Now,
         action: AgentAction,
@@ -308,20 +368,28 @@ impl Executor {
         let slot = self.slots.entry(job.action.resource.clone()).or_default();
         if job.action.interval_ms > 0 {
             let key = (job.action.operation.clone(), job.action.interval_ms);
-            let recurring = Recurring { job: job.clone(), due_ms: None, last: None, call_id: 0 };
+            let recurring = Recurring {
+                job: job.clone(),
+                due_ms: None,
+                last: None,
+                call_id: 0,
+            };
             slot.recurring.insert(key, recurring);
         }
         slot.queue.push_back(job);
     }
 
     /// What must be said to coordinators.
-    pub fn take_messages(&mut self) -> Vec<(NodeName, Message)> {
+    pub(crate) fn take_messages(&mut self) -> Vec<(NodeName, Message)> {
         std::mem::take(&mut self.outbox)
     }
 
     /// Starts whatever may start.
-    pub fn begin_all(&mut self, now: Now, own: &mut Own, out: &mut Vec<Command>) {
-        let idle = self.slots.iter().filter(|(_, s)| s.current.is_none() && !s.queue.is_empty());
+    pub(crate) fn begin_all(&mut self, now: Now, own: &mut Own, out: &mut Vec<Command>) {
+        let idle = self
+            .slots
+            .iter()
+            .filter(|(_, s)| s.current.is_none() && !s.queue.is_empty());
         let names: Vec<String> = idle.map(|(name, _)| name.clone()).collect();
         for name in names {
             self.begin(now, &name, own, out);
@@ -357,15 +425,31 @@ impl Executor {
             slot.queue.retain(|j| j.action.interval_ms == 0);
             self.record_pending(now, &job, call_id, own, out);
         }
-        out.push(Command::RunAgent { exec, record: job.began(exec), action: job.action.clone() });
+        out.push(Command::RunAgent {
+            exec,
+            record: job.began(exec),
+            action: job.action.clone(),
+        });
         self.running.insert(exec, resource.to_owned());
         if let Some(slot) = self.slots.get_mut(resource) {
-            slot.current = Some(Current { exec, call_id, job, unwanted: false });
+            slot.current = Some(Current {
+                exec,
+                call_id,
+                job,
+                unwanted: false,
+            });
         }
     }
 
     /// The history says that the operation is under way, and forgets the recurring ones it ended.
-    fn record_pending(&self, now: Now, job: &Job, call_id: i64, own: &mut Own, out: &mut Vec<Command>) {
+    fn record_pending(
+        &self,
+        now: Now,
+        job: &Job,
+        call_id: i64,
+        own: &mut Own,
+        out: &mut Vec<Command>,
+    ) {
         let mut record = job.record.clone();
         record.remove(FAIL_OFFSET);
         let run = Execution {
@@ -380,13 +464,14 @@ impl Executor {
         let old = own.known().resources.get(&job.action.resource);
         let mut element = history::recorded(old, &run, false);
         element.retain_children(|c| {
-            c.attr("interval").is_none_or(|i| i == "0") || c.id().is_some_and(|id| id.ends_with("_last_failure_0"))
+            c.attr("interval").is_none_or(|i| i == "0")
+                || c.id().is_some_and(|id| id.ends_with("_last_failure_0"))
         });
         own.set_resource(&job.action.resource, Some(element), out);
     }
 
     /// An execution has ended.
-    pub fn agent_done(
+    pub(crate) fn agent_done(
         &mut self,
         now: Now,
         exec: ExecId,
@@ -411,7 +496,14 @@ impl Executor {
             && let Some((to, term, number)) = current.job.order
         {
             let stamp = own.stamp().clone();
-            self.outbox.push((to, Message::OrderDone { term, number, stamp }));
+            self.outbox.push((
+                to,
+                Message::OrderDone {
+                    term,
+                    number,
+                    stamp,
+                },
+            ));
         }
         self.begin(now, &resource, own, out);
     }
@@ -475,11 +567,21 @@ impl Executor {
                 if outcome.reason.is_empty() { "" } else { ": " },
                 outcome.reason,
             );
-            out.push(Command::Log { severity: Severity::Warning, text });
+            out.push(Command::Log {
+                severity: Severity::Warning,
+                text,
+            });
         }
     }
 
-    fn cancel(&mut self, resource: &str, operation: &str, interval_ms: u64, own: &mut Own, out: &mut Vec<Command>) {
+    fn cancel(
+        &mut self,
+        resource: &str,
+        operation: &str,
+        interval_ms: u64,
+        own: &mut Own,
+        out: &mut Vec<Command>,
+    ) {
         let same = |a: &AgentAction| a.operation == operation && a.interval_ms == interval_ms;
         if let Some(slot) = self.slots.get_mut(resource) {
             slot.recurring.remove(&(operation.to_owned(), interval_ms));
@@ -506,7 +608,7 @@ impl Executor {
     }
 
     /// Queues the recurring operations that are due.
-    pub fn tick(&mut self, now: Now, own: &mut Own, out: &mut Vec<Command>) {
+    pub(crate) fn tick(&mut self, now: Now, own: &mut Own, out: &mut Vec<Command>) {
         for slot in self.slots.values_mut() {
             for recurring in slot.recurring.values_mut() {
                 if recurring.due_ms.is_some_and(|due| due <= now.mono_ms) {
@@ -522,19 +624,13 @@ impl Executor {
     }
 
     /// When the next recurring operation is due.
-    pub fn deadline(&self) -> Option<u64> {
+    pub(crate) fn deadline(&self) -> Option<u64> {
         let recurring = self.slots.values().flat_map(|s| s.recurring.values());
         recurring.filter_map(|r| r.due_ms).min()
     }
 
-    /// Whether anything runs or waits (recurring operations that are not due do not count).
-    pub fn is_busy(&self) -> bool {
-        let mut slots = self.slots.values();
-        slots.any(|s| s.current.is_some() || !s.queue.is_empty())
-    }
-
     /// Whether something that changes a resource's state runs or waits.
-    pub fn is_changing(&self) -> bool {
+    pub(crate) fn is_changing(&self) -> bool {
         let changing = |s: &Slot| {
             s.current.as_ref().is_some_and(|c| c.job.changes_state())
                 || s.queue.iter().any(Job::changes_state)
@@ -543,7 +639,7 @@ impl Executor {
     }
 
     /// What a rewritten journal must say about executions.
-    pub fn records(&self) -> Vec<JournalRecord> {
+    pub(crate) fn records(&self) -> Vec<JournalRecord> {
         let mut records = vec![JournalRecord::Term(self.term)];
         for slot in self.slots.values() {
             for (nth, recurring) in slot.recurring.values().enumerate() {
@@ -600,7 +696,10 @@ fn count_failure(now: Now, job: &Job, offset: Option<&str>, own: &mut Own, out: 
         return;
     }
     let action = &job.action;
-    let suffix = format!("{}#{}_{}", action.resource, action.operation, action.interval_ms);
+    let suffix = format!(
+        "{}#{}_{}",
+        action.resource, action.operation, action.interval_ms
+    );
     let count = format!("fail-count-{suffix}");
     let change = match offset {
         Some("INFINITY") => "INFINITY".to_owned(),
@@ -608,17 +707,22 @@ fn count_failure(now: Now, job: &Job, offset: Option<&str>, own: &mut Own, out: 
     };
     let value = evaluated(own.known().attributes.get(&count), Some(change));
     own.set_attribute(&count, value, out);
-    own.set_attribute(&format!("last-failure-{suffix}"), Some(now.wall_s.to_string()), out);
+    own.set_attribute(
+        &format!("last-failure-{suffix}"),
+        Some(now.wall_s.to_string()),
+        out,
+    );
 }
 
 /// A new value, with `name++` and `name+=N` reckoned from the old one (1,000,000 is INFINITY).
-pub fn evaluated(old: Option<&String>, new: Option<String>) -> Option<String> {
+pub(crate) fn evaluated(old: Option<&String>, new: Option<String>) -> Option<String> {
     const INFINITY: i64 = 1_000_000;
     let text = new?;
     let add = if text.ends_with("++") {
         Some(1)
     } else {
-        text.split_once("+=").and_then(|(_, n)| n.parse::<i64>().ok())
+        text.split_once("+=")
+            .and_then(|(_, n)| n.parse::<i64>().ok())
     };
     let Some(add) = add else {
         return Some(text);
@@ -649,11 +753,17 @@ mod tests {
     }
 
     fn life() -> Life {
-        Life { number: 1, id: "boot".into() }
+        Life {
+            number: 1,
+            id: "boot".into(),
+        }
     }
 
     fn at(ms: u64) -> Now {
-        Now { mono_ms: ms, wall_s: 1_000 }
+        Now {
+            mono_ms: ms,
+            wall_s: 1_000,
+        }
     }
 
     fn done(rc: i32) -> AgentOutcome {
@@ -675,7 +785,9 @@ mod tests {
                 out: Vec::new(),
                 number: 0,
             };
-            bench.executor.set_lease(at(0), true, &mut bench.own, &mut bench.out);
+            bench
+                .executor
+                .set_lease(at(0), true, &mut bench.own, &mut bench.out);
             bench
         }
 
@@ -694,7 +806,11 @@ mod tests {
             let order = Order {
                 number: self.number,
                 transition_key: format!("{}:1:0:u", self.number),
-                kind: OrderKind::Run { action, target_rc: 0, record: BTreeMap::new() },
+                kind: OrderKind::Run {
+                    action,
+                    target_rc: 0,
+                    record: BTreeMap::new(),
+                },
             };
             self.order(term, order)
         }
@@ -702,7 +818,8 @@ mod tests {
         fn order(&mut self, term: Term, order: Order) -> Vec<ExecId> {
             let from = "dc".into();
             let (own, out) = (&mut self.own, &mut self.out);
-            self.executor.order(at(0), &from, term, &life(), order, own, out);
+            self.executor
+                .order(at(0), &from, term, &life(), order, own, out);
             self.started()
         }
 
@@ -743,13 +860,21 @@ mod tests {
         assert_eq!(again.len(), 1);
         let before = b.own.stamp().clone();
         b.done(1_060, again[0], 0);
-        assert_eq!(*b.own.stamp(), before, "an unchanged result is not recorded");
+        assert_eq!(
+            *b.own.stamp(),
+            before,
+            "an unchanged result is not recorded"
+        );
         let third = b.tick(2_060);
         b.done(2_061, third[0], 7);
         assert_eq!(b.own.known().attributes["fail-count-r#monitor_1000"], "1");
         let stop = b.run(1, "stop", 0);
         b.done(2_100, stop[0], 0);
-        assert_eq!(b.executor.deadline(), None, "a stop ends recurring operations");
+        assert_eq!(
+            b.executor.deadline(),
+            None,
+            "a stop ends recurring operations"
+        );
     }
 
     #[test]
@@ -759,7 +884,10 @@ mod tests {
         assert!(b.executor.adopt(5, &mut b.out));
         assert!(b.run(4, "start", 0).is_empty());
         let messages = b.executor.take_messages();
-        assert!(matches!(messages[..], [(_, Message::OrderRefused { term: 4, .. })]));
+        assert!(matches!(
+            messages[..],
+            [(_, Message::OrderRefused { term: 4, .. })]
+        ));
         assert!(!b.executor.adopt(4, &mut b.out));
         assert_eq!(b.run(5, "start", 0).len(), 1);
     }
@@ -791,7 +919,7 @@ mod tests {
     fn a_restarted_daemon_resumes_monitors_and_probes_what_was_under_way() {
         let mut b = Bench::new();
         let mut journal = Vec::new();
-        let mut keep = |out: &mut Vec<Command>| {
+        let keep = |journal: &mut Vec<JournalRecord>, out: &mut Vec<Command>| {
             for command in out.drain(..) {
                 match command {
                     Command::Journal(r) | Command::RunAgent { record: r, .. } => journal.push(r),
@@ -820,9 +948,18 @@ mod tests {
         let from: NodeName = "dc".into();
         let exec = 1 << 32;
         for (number, operation, interval) in [(1, "start", 0), (2, "monitor", 1_000)] {
-            b.executor.order(at(0), &from, 1, &life(), order(number, operation, interval), &mut b.own, &mut b.out);
-            b.executor.agent_done(at(1), exec + number - 1, &done(0), &mut b.own, &mut b.out);
-            keep(&mut b.out);
+            b.executor.order(
+                at(0),
+                &from,
+                1,
+                &life(),
+                order(number, operation, interval),
+                &mut b.own,
+                &mut b.out,
+            );
+            b.executor
+                .agent_done(at(1), exec + number - 1, &done(0), &mut b.own, &mut b.out);
+            keep(&mut journal, &mut b.out);
         }
         let records = journal.clone();
         let mut own = Own::new(life(), 2);
@@ -834,8 +971,16 @@ mod tests {
         again.tick(at(5), &mut own, &mut b.out);
         assert_eq!(b.started().len(), 1);
 
-        b.executor.order(at(9), &from, 1, &life(), order(3, "stop", 0), &mut b.own, &mut b.out);
-        keep(&mut b.out);
+        b.executor.order(
+            at(9),
+            &from,
+            1,
+            &life(),
+            order(3, "stop", 0),
+            &mut b.own,
+            &mut b.out,
+        );
+        keep(&mut journal, &mut b.out);
         let mut own = Own::new(life(), 3);
         journal.iter().for_each(|r| own.recover(r));
         let mut third = Executor::new("n".into(), life(), 3);
@@ -845,12 +990,21 @@ mod tests {
         let Some(Command::RunAgent { exec, action, .. }) = b.out.pop() else {
             panic!("no probe");
         };
-        assert_eq!((action.operation.as_str(), action.interval_ms), ("monitor", 0));
+        assert_eq!(
+            (action.operation.as_str(), action.interval_ms),
+            ("monitor", 0)
+        );
         third.agent_done(at(21), exec, &done(7), &mut own, &mut b.out);
-        let entry = own.known().resources["r"].child("lrm_rsc_op").unwrap().clone();
+        let entry = own.known().resources["r"]
+            .child("lrm_rsc_op")
+            .unwrap()
+            .clone();
         assert_eq!(entry.attr("operation"), Some("monitor"));
         assert_eq!(entry.attr("rc-code"), Some("7"));
-        assert!(own.known().attributes.is_empty(), "a probe that finds it stopped is no failure");
+        assert!(
+            own.known().attributes.is_empty(),
+            "a probe that finds it stopped is no failure"
+        );
     }
 
     #[test]

@@ -42,7 +42,12 @@ enum Phase {
     /// Under way.
     Fired { deadline_ms: u64 },
     /// The outcome is to be committed; when to propose it (again).
-    Ended { result: Result<Grade, String>, device: String, by: Option<NodeName>, propose_ms: u64 },
+    Ended {
+        result: Result<Grade, String>,
+        device: String,
+        by: Option<NodeName>,
+        propose_ms: u64,
+    },
 }
 
 impl Fencing {
@@ -63,8 +68,12 @@ impl Node {
     /// What an earlier coordinator had begun is unknown, never success: it is done again.
     pub(crate) fn adopt_intents(&mut self) {
         let ms = self.ms();
-        let known: Vec<(String, Intent)> =
-            self.state.intents.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+        let known: Vec<(String, Intent)> = self
+            .state
+            .intents
+            .iter()
+            .map(|(k, v)| (k.clone(), v.clone()))
+            .collect();
         for (intent, i) in known {
             let left_s = (i.deadline_s - self.now.wall_s).clamp(0, 3_600);
             let phase = if left_s == 0 {
@@ -104,13 +113,18 @@ impl Node {
         client: Option<Origin>,
     ) {
         let life_number = self.life_to_end(target);
-        let (now_s, term) = (self.now.wall_s, self.coordinator.as_ref().map_or(0, |c| c.term));
+        let (now_s, term) = (
+            self.now.wall_s,
+            self.coordinator.as_ref().map_or(0, |c| c.term),
+        );
         let me = self.me().clone();
         let Some(c) = &mut self.coordinator else {
             return;
         };
         let same = c.fencing.values_mut().find(|f| {
-            f.target == *target && (f.action == "on") == (action == "on") && !matches!(f.phase, Phase::Ended { .. })
+            f.target == *target
+                && (f.action == "on") == (action == "on")
+                && !matches!(f.phase, Phase::Ended { .. })
         });
         if let Some(fencing) = same {
             fencing.steps.extend(step);
@@ -147,7 +161,10 @@ impl Node {
 
     fn life_to_end(&self, target: &NodeName) -> u64 {
         let member = self.state.members.get(target);
-        match member.filter(|m| m.is_active()).and_then(|m| m.admitted.as_ref()) {
+        match member
+            .filter(|m| m.is_active())
+            .and_then(|m| m.admitted.as_ref())
+        {
             Some(life) => life.number,
             None => self.identity_of(target).map_or(0, |i| i.life.number),
         }
@@ -176,7 +193,11 @@ impl Node {
 
     fn fencing_step(&mut self, intent: &str) {
         let ms = self.ms();
-        let Some(f) = self.coordinator.as_ref().and_then(|c| c.fencing.get(intent)) else {
+        let Some(f) = self
+            .coordinator
+            .as_ref()
+            .and_then(|c| c.fencing.get(intent))
+        else {
             return;
         };
         match &f.phase {
@@ -201,7 +222,9 @@ impl Node {
         let (Some(f), term) = (c.fencing.get(intent), c.term) else {
             return;
         };
-        let newer = self.identity_of(&f.target).is_some_and(|i| i.life.number > f.life_number);
+        let newer = self
+            .identity_of(&f.target)
+            .is_some_and(|i| i.life.number > f.life_number);
         let order = FenceOrder {
             intent: intent.to_owned(),
             target: f.target.clone(),
@@ -232,7 +255,10 @@ impl Node {
     }
 
     pub(crate) fn fence_done(&mut self, intent: &str, outcome: FenceOutcome) {
-        let fired = self.coordinator.as_ref().and_then(|c| c.fencing.get(intent));
+        let fired = self
+            .coordinator
+            .as_ref()
+            .and_then(|c| c.fencing.get(intent));
         if !fired.is_some_and(Fencing::is_fired) {
             return;
         }
@@ -244,18 +270,42 @@ impl Node {
         }
     }
 
-    fn ended(&mut self, intent: &str, result: Result<Grade, String>, device: String, by: Option<NodeName>) {
+    fn ended(
+        &mut self,
+        intent: &str,
+        result: Result<Grade, String>,
+        device: String,
+        by: Option<NodeName>,
+    ) {
         let propose_ms = self.ms();
-        self.set_phase(intent, Phase::Ended { result, device, by, propose_ms });
+        self.set_phase(
+            intent,
+            Phase::Ended {
+                result,
+                device,
+                by,
+                propose_ms,
+            },
+        );
         self.commit_result(intent);
     }
 
     fn commit_result(&mut self, intent: &str) {
         let (ms, at_s) = (self.ms(), self.now.wall_s);
-        let Some(f) = self.coordinator.as_mut().and_then(|c| c.fencing.get_mut(intent)) else {
+        let Some(f) = self
+            .coordinator
+            .as_mut()
+            .and_then(|c| c.fencing.get_mut(intent))
+        else {
             return;
         };
-        let Phase::Ended { result, device, by, propose_ms } = &mut f.phase else {
+        let Phase::Ended {
+            result,
+            device,
+            by,
+            propose_ms,
+        } = &mut f.phase
+        else {
             return;
         };
         *propose_ms = ms + 2_000;
@@ -270,22 +320,39 @@ impl Node {
         };
         let proposal = self.propose(entry);
         if let Some(c) = &mut self.coordinator {
-            c.purposes.insert(proposal, Purpose::Result(intent.to_owned()));
+            c.purposes
+                .insert(proposal, Purpose::Result(intent.to_owned()));
         }
     }
 
     /// The outcome is in the log: only now may anything follow from it.
     pub(crate) fn result_committed(&mut self, entry: &Entry) {
-        let Entry::FenceResult { intent, target, result, device, by, .. } = entry else {
+        let Entry::FenceResult {
+            intent,
+            target,
+            result,
+            device,
+            by,
+            ..
+        } = entry
+        else {
             return;
         };
         let text = match result {
             Ok(grade) => format!("{target} is fenced ({grade:?}, {device})"),
             Err(reason) => format!("fencing {target} failed: {reason}"),
         };
-        let severity = if result.is_ok() { Severity::Info } else { Severity::Error };
+        let severity = if result.is_ok() {
+            Severity::Info
+        } else {
+            Severity::Error
+        };
         self.log(severity, text);
-        let Some(fencing) = self.coordinator.as_mut().and_then(|c| c.fencing.remove(intent)) else {
+        let Some(fencing) = self
+            .coordinator
+            .as_mut()
+            .and_then(|c| c.fencing.remove(intent))
+        else {
             self.mark_dirty(&format!("{target}: its earlier life is over"));
             return;
         };
@@ -293,8 +360,15 @@ impl Node {
             || result.as_ref().is_ok_and(|g| g.frees_resources());
         self.fencing_steps_over(&fencing, frees);
         let response = match result {
-            Ok(grade) => Response::Fenced { grade: *grade, device: device.clone(), by: by.clone() },
-            Err(reason) => Response::Refused(Refusal { kind: RefusalKind::Fencing, text: reason.clone() }),
+            Ok(grade) => Response::Fenced {
+                grade: *grade,
+                device: device.clone(),
+                by: by.clone(),
+            },
+            Err(reason) => Response::Refused(Refusal {
+                kind: RefusalKind::Fencing,
+                text: reason.clone(),
+            }),
         };
         for client in &fencing.clients {
             self.reply(client, response.clone());
@@ -323,7 +397,11 @@ impl Node {
             let Some(t) = c.transition.as_mut().filter(|t| t.id == *transition) else {
                 continue;
             };
-            taken |= if frees { t.complete(*action) } else { t.fail(*action) };
+            taken |= if frees {
+                t.complete(*action)
+            } else {
+                t.fail(*action)
+            };
         }
         if !taken || !frees {
             c.dirty("fencing has ended");
@@ -340,7 +418,9 @@ impl Node {
             return;
         }
         let (count, next_ms) = c.backoff.entry(target.clone()).or_default();
-        let wait_ms = BACKOFF_MS.saturating_mul(1 << (*count).min(8)).min(BACKOFF_MAX_MS);
+        let wait_ms = BACKOFF_MS
+            .saturating_mul(1 << (*count).min(8))
+            .min(BACKOFF_MAX_MS);
         *count += 1;
         *next_ms = ms + wait_ms;
         let text = format!("fencing {target} failed {count} times: next attempt in {wait_ms} ms");
@@ -348,13 +428,23 @@ impl Node {
     }
 
     pub(crate) fn intent_failed(&mut self, intent: &str, error: &ProposeError) {
-        let Some(fencing) = self.coordinator.as_mut().and_then(|c| c.fencing.remove(intent)) else {
+        let Some(fencing) = self
+            .coordinator
+            .as_mut()
+            .and_then(|c| c.fencing.remove(intent))
+        else {
             return;
         };
         self.fencing_steps_over(&fencing, false);
-        let text = format!("the intent to fence {} was not committed: {error:?}", fencing.target);
+        let text = format!(
+            "the intent to fence {} was not committed: {error:?}",
+            fencing.target
+        );
         for client in &fencing.clients {
-            let refusal = Refusal { kind: RefusalKind::NoQuorum, text: text.clone() };
+            let refusal = Refusal {
+                kind: RefusalKind::NoQuorum,
+                text: text.clone(),
+            };
             self.reply(client, Response::Refused(refusal));
         }
         self.log(Severity::Warning, text);

@@ -11,11 +11,11 @@ use cib::Element;
 use std::collections::BTreeMap;
 
 /// Feature set the entries are written in (Pacemaker 3.0.2's).
-pub const FEATURE_SET: &str = "3.20.2";
+pub(crate) const FEATURE_SET: &str = "3.20.2";
 
 /// What is to be recorded of one execution.
 #[derive(Clone, Copy, Debug)]
-pub struct Execution<'a> {
+pub(crate) struct Execution<'a> {
     /// What was run.
     pub action: &'a AgentAction,
     /// `action:transition:target-rc:uuid`.
@@ -33,7 +33,7 @@ pub struct Execution<'a> {
 }
 
 /// The field's numbers for how an execution ended (`op-status`).
-pub fn status_code(status: ExecStatus) -> i32 {
+pub(crate) fn status_code(status: ExecStatus) -> i32 {
     match status {
         ExecStatus::Pending => -1,
         ExecStatus::Done => 0,
@@ -46,7 +46,7 @@ pub fn status_code(status: ExecStatus) -> i32 {
 }
 
 /// The exit code an outcome counts as: OCF's generic error where the agent gave none.
-pub fn effective_rc(outcome: &AgentOutcome) -> i32 {
+pub(crate) fn effective_rc(outcome: &AgentOutcome) -> i32 {
     match outcome.status {
         ExecStatus::Done => outcome.rc,
         ExecStatus::Pending => 193,
@@ -57,7 +57,7 @@ pub fn effective_rc(outcome: &AgentOutcome) -> i32 {
 }
 
 /// The history with one more execution in it. `failed`: it did not end as it should.
-pub fn recorded(history: Option<&Element>, run: &Execution<'_>, failed: bool) -> Element {
+pub(crate) fn recorded(history: Option<&Element>, run: &Execution<'_>, failed: bool) -> Element {
     let action = run.action;
     let mut element = history.cloned().unwrap_or_else(|| {
         let mut new = Element::new("lrm_resource")
@@ -81,7 +81,12 @@ pub fn recorded(history: Option<&Element>, run: &Execution<'_>, failed: bool) ->
 }
 
 /// The history without the entry of a recurring operation.
-pub fn without_recurring(history: &Element, resource: &str, operation: &str, interval_ms: u64) -> Element {
+pub(crate) fn without_recurring(
+    history: &Element,
+    resource: &str,
+    operation: &str,
+    interval_ms: u64,
+) -> Element {
     let id = format!("{resource}_{operation}_{interval_ms}");
     let mut element = history.clone();
     element.retain_children(|c| c.id() != Some(&id));
@@ -89,7 +94,7 @@ pub fn without_recurring(history: &Element, resource: &str, operation: &str, int
 }
 
 /// The id of the entry an operation is kept under.
-pub fn entry_id(action: &AgentAction) -> String {
+pub(crate) fn entry_id(action: &AgentAction) -> String {
     if action.interval_ms == 0 {
         format!("{}_last_0", action.resource)
     } else {
@@ -98,18 +103,23 @@ pub fn entry_id(action: &AgentAction) -> String {
 }
 
 /// `RSC_OPERATION_INTERVAL`.
-pub fn key(action: &AgentAction) -> String {
-    format!("{}_{}_{}", action.resource, action.operation, action.interval_ms)
+pub(crate) fn key(action: &AgentAction) -> String {
+    format!(
+        "{}_{}_{}",
+        action.resource, action.operation, action.interval_ms
+    )
 }
 
 /// The greatest call-id in a history.
-pub fn last_call_id(history: &Element) -> i64 {
-    let ids = history.children().filter_map(|c| c.attr("call-id")?.parse().ok());
+pub(crate) fn last_call_id(history: &Element) -> i64 {
+    let ids = history
+        .children()
+        .filter_map(|c| c.attr("call-id")?.parse().ok());
     ids.max().unwrap_or(0)
 }
 
 /// Whether a history says that the resource runs: by its newest operation that says anything.
-pub fn is_active(history: &Element) -> bool {
+pub(crate) fn is_active(history: &Element) -> bool {
     let number = |e: &Element, name: &str| e.attr(name).and_then(|v| v.parse::<i64>().ok());
     let mut entries: Vec<&Element> = history.children_named("lrm_rsc_op").collect();
     entries.sort_by_key(|e| number(e, "call-id").unwrap_or(0));
@@ -161,8 +171,14 @@ fn operation(run: &Execution<'_>, id: &str) -> Element {
         .with_attr("op-status", status.to_string())
         .with_attr("interval", action.interval_ms.to_string())
         .with_attr("last-rc-change", changed_s.to_string())
-        .with_attr("exec-time", run.outcome.map_or(0, |o| o.exec_ms).to_string())
-        .with_attr("queue-time", run.outcome.map_or(0, |o| o.queue_ms).to_string());
+        .with_attr(
+            "exec-time",
+            run.outcome.map_or(0, |o| o.exec_ms).to_string(),
+        )
+        .with_attr(
+            "queue-time",
+            run.outcome.map_or(0, |o| o.queue_ms).to_string(),
+        );
     for (name, value) in run.record {
         entry.set_attr(name, value);
     }
@@ -214,7 +230,10 @@ mod tests {
         let failed = recorded(Some(&pending), &run, true);
         let ids: Vec<_> = failed.children().filter_map(|c| c.id()).collect();
         assert_eq!(ids, ["r_last_0", "r_last_failure_0"]);
-        assert_eq!(failed.child("lrm_rsc_op").unwrap().attr("op-digest"), Some("d"));
+        assert_eq!(
+            failed.child("lrm_rsc_op").unwrap().attr("op-digest"),
+            Some("d")
+        );
         assert_eq!(last_call_id(&failed), 5);
         let monitor = action("monitor", 10_000);
         run.action = &monitor;

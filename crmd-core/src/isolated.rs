@@ -61,7 +61,10 @@ impl Node {
             self.isolated.active = true;
             self.isolated.dirty = true;
             let policy = self.policy().to_owned();
-            let text = format!("{} has no quorum: following no-quorum-policy={policy}", self.me());
+            let text = format!(
+                "{} has no quorum: following no-quorum-policy={policy}",
+                self.me()
+            );
             self.log(Severity::Error, text);
             self.executor.drop_queued("the node has no quorum");
         }
@@ -78,8 +81,16 @@ impl Node {
     }
 
     fn isolated_decide(&mut self) {
-        let over = self.isolated.transition.as_ref().is_none_or(Transition::is_over);
-        if !self.isolated.dirty || self.isolated.run.is_some() || !over || self.executor.is_changing() {
+        let over = self
+            .isolated
+            .transition
+            .as_ref()
+            .is_none_or(Transition::is_over);
+        if !self.isolated.dirty
+            || self.isolated.run.is_some()
+            || !over
+            || self.executor.is_changing()
+        {
             return;
         }
         let me = self.me().clone();
@@ -87,7 +98,16 @@ impl Node {
             .state
             .members
             .keys()
-            .map(|n| (n.clone(), if *n == me { Standing::Online } else { Standing::Offline }))
+            .map(|n| {
+                (
+                    n.clone(),
+                    if *n == me {
+                        Standing::Online
+                    } else {
+                        Standing::Offline
+                    },
+                )
+            })
             .collect();
         let cib = self.assembled(&standings, None, false);
         self.isolated.dirty = false;
@@ -136,10 +156,17 @@ impl Node {
             }
             return;
         };
-        let key = format!("{}:{transition}:0:isolated-{}-{}", action.id, self.identity.incarnation, self.woke_ms);
+        let key = format!(
+            "{}:{transition}:0:isolated-{}-{}",
+            action.id, self.identity.incarnation, self.woke_ms
+        );
         self.isolated.begun.insert(key.clone(), action.id);
-        self.log(Severity::Warning, format!("{} on {me}, without a quorum", action.key));
-        self.executor.run_own(self.now, agent, key, &mut self.own, &mut self.out);
+        self.log(
+            Severity::Warning,
+            format!("{} on {me}, without a quorum", action.key),
+        );
+        self.executor
+            .run_own(self.now, agent, key, &mut self.own, &mut self.out);
     }
 
     /// Finds the results of what was begun in this node's own history.
@@ -150,7 +177,8 @@ impl Node {
         let histories = self.own.known().resources.values();
         for entry in histories.flat_map(|h| h.children_named("lrm_rsc_op")) {
             let key = entry.attr("transition-key").unwrap_or_default();
-            let (Some(id), Some(status)) = (self.isolated.begun.get(key), entry.attr("op-status")) else {
+            let (Some(id), Some(status)) = (self.isolated.begun.get(key), entry.attr("op-status"))
+            else {
                 continue;
             };
             match (status, entry.attr("rc-code")) {

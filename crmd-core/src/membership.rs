@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Whether a peer can be counted on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
+pub(crate) enum Reach {
     /// Not heard since this node (or coordinator) began to listen; the silence clock runs.
     Unknown,
     /// Heard.
@@ -34,7 +34,7 @@ pub enum Reach {
 
 /// What is known of one peer.
 #[derive(Clone, Debug)]
-pub struct Peer {
+pub(crate) struct Peer {
     /// Whether it can be counted on.
     pub reach: Reach,
     /// Its boot and daemon run, if it was ever heard.
@@ -51,7 +51,7 @@ pub struct Peer {
 
 /// What changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
+pub(crate) enum Event {
     /// It is there (again).
     Up(NodeName),
     /// Its daemon was restarted within the same life.
@@ -66,7 +66,7 @@ pub enum Event {
 
 /// The peers of this node and its beats.
 #[derive(Debug)]
-pub struct Membership {
+pub(crate) struct Membership {
     me: NodeName,
     settings: Settings,
     peers: BTreeMap<NodeName, Peer>,
@@ -80,7 +80,7 @@ pub struct Membership {
 
 /// What the beats of this moment say.
 #[derive(Clone, Debug)]
-pub struct BeatContent {
+pub(crate) struct BeatContent {
     /// Highest term obeyed.
     pub term: Term,
     /// Whom this node takes for the coordinator.
@@ -93,7 +93,7 @@ pub struct BeatContent {
 
 impl Membership {
     /// Knows nobody yet.
-    pub fn new(me: NodeName, settings: Settings, now_ms: u64) -> Self {
+    pub(crate) fn new(me: NodeName, settings: Settings, now_ms: u64) -> Self {
         Self {
             me,
             settings,
@@ -106,7 +106,7 @@ impl Membership {
     }
 
     /// Brings the list of peers to what the log says.
-    pub fn set_peers<'a>(&mut self, now_ms: u64, names: impl Iterator<Item = &'a NodeName>) {
+    pub(crate) fn set_peers<'a>(&mut self, now_ms: u64, names: impl Iterator<Item = &'a NodeName>) {
         let wanted: BTreeSet<NodeName> = names.filter(|n| **n != self.me).cloned().collect();
         self.peers.retain(|name, _| wanted.contains(name));
         for name in wanted {
@@ -117,22 +117,22 @@ impl Membership {
     }
 
     /// Everybody else.
-    pub fn peers(&self) -> impl Iterator<Item = (&NodeName, &Peer)> {
+    pub(crate) fn peers(&self) -> impl Iterator<Item = (&NodeName, &Peer)> {
         self.peers.iter()
     }
 
     /// One of them.
-    pub fn peer(&self, node: &str) -> Option<&Peer> {
+    pub(crate) fn peer(&self, node: &str) -> Option<&Peer> {
         self.peers.get(node)
     }
 
     /// Whether it is heard at present.
-    pub fn is_up(&self, node: &str) -> bool {
+    pub(crate) fn is_up(&self, node: &str) -> bool {
         *self.me == *node || self.peer(node).is_some_and(|p| p.reach == Reach::Up)
     }
 
     /// Whom this node hears itself.
-    pub fn heard(&self, now_ms: u64) -> BTreeSet<NodeName> {
+    pub(crate) fn heard(&self, now_ms: u64) -> BTreeSet<NodeName> {
         let timeout_ms = self.settings.failure_timeout_ms;
         let fresh = |p: &Peer| p.reach == Reach::Up && now_ms < p.heard_ms + timeout_ms;
         let names = self.peers.iter().filter(|(_, p)| fresh(p));
@@ -141,7 +141,7 @@ impl Membership {
 
     /// Notices that this node itself was asleep for longer than a lease (protocol.md, 10): silence
     /// clocks start anew. Returns how long it slept.
-    pub fn notice_gap(&mut self, now_ms: u64) -> Option<u64> {
+    pub(crate) fn notice_gap(&mut self, now_ms: u64) -> Option<u64> {
         let gap_ms = now_ms.saturating_sub(self.last_seen_ms);
         self.last_seen_ms = self.last_seen_ms.max(now_ms);
         if gap_ms <= self.settings.lease_ms {
@@ -153,7 +153,7 @@ impl Membership {
 
     /// Nobody has been silent yet: after this node slept, and when it becomes the coordinator.
     /// Who is known by news to be gone stays lost.
-    pub fn restart_silence_clocks(&mut self, now_ms: u64) {
+    pub(crate) fn restart_silence_clocks(&mut self, now_ms: u64) {
         for peer in self.peers.values_mut() {
             peer.heard_ms = now_ms;
             if peer.reach == (Reach::Lost { news: false }) {
@@ -163,7 +163,7 @@ impl Membership {
     }
 
     /// Any authenticated message is a sign of life of a peer that is up (protocol.md, 6).
-    pub fn message_from(&mut self, now_ms: u64, from: &str) {
+    pub(crate) fn message_from(&mut self, now_ms: u64, from: &str) {
         if let Some(peer) = self.peers.get_mut(from)
             && peer.reach == Reach::Up
         {
@@ -174,7 +174,7 @@ impl Membership {
 
     /// A beat has come. `ended_life` is the number up to which the sender's lives are proven over:
     /// beats of those are late, or a device lied.
-    pub fn beat(
+    pub(crate) fn beat(
         &mut self,
         now_ms: u64,
         from: &NodeName,
@@ -192,8 +192,7 @@ impl Membership {
         let mut events = Vec::new();
         if let Some(known) = &peer.identity {
             if life.number < known.life.number
-                || (life.number == known.life.number
-                    && beat.stamp.incarnation < known.incarnation)
+                || (life.number == known.life.number && beat.stamp.incarnation < known.incarnation)
             {
                 return Vec::new();
             }
@@ -201,7 +200,10 @@ impl Membership {
                 let text = format!(
                     "{from}: a second machine shows the same life {life} (a clone?): its beats are refused; give it its own state directory"
                 );
-                out.push(Command::Log { severity: Severity::Error, text });
+                out.push(Command::Log {
+                    severity: Severity::Error,
+                    text,
+                });
                 return Vec::new();
             }
             if life.number > known.life.number {
@@ -246,7 +248,7 @@ impl Membership {
     }
 
     /// All connections of a peer were ended by its side: find out what is left of its host.
-    pub fn link_closed(&mut self, now_ms: u64, node: &NodeName, out: &mut Vec<Command>) {
+    pub(crate) fn link_closed(&mut self, now_ms: u64, node: &NodeName, out: &mut Vec<Command>) {
         let Some(peer) = self.peers.get_mut(node) else {
             return;
         };
@@ -261,7 +263,7 @@ impl Membership {
     }
 
     /// What the probe found. It counts only if the peer gave no sign of life meanwhile.
-    pub fn probed(
+    pub(crate) fn probed(
         &mut self,
         now_ms: u64,
         node: &NodeName,
@@ -279,30 +281,47 @@ impl Membership {
                 format!("{node}: its connections closed and nothing on its host answers: lost"),
             ),
             HostFinding::HostLives | HostFinding::DaemonBack => (
-                Reach::DaemonDown { until_ms: now_ms + grace_ms },
+                Reach::DaemonDown {
+                    until_ms: now_ms + grace_ms,
+                },
                 Event::DaemonDown(node.clone()),
-                format!("{node}: its daemon is gone, its host lives: it has {grace_ms} ms to return"),
+                format!(
+                    "{node}: its daemon is gone, its host lives: it has {grace_ms} ms to return"
+                ),
             ),
         };
         peer.reach = reach;
-        out.push(Command::Log { severity: Severity::Warning, text });
+        out.push(Command::Log {
+            severity: Severity::Warning,
+            text,
+        });
         Some(event)
     }
 
     /// A peer announces that its daemon goes and comes back.
-    pub fn restarting(&mut self, now_ms: u64, node: &NodeName, back_in_ms: u64) -> Option<Event> {
+    pub(crate) fn restarting(
+        &mut self,
+        now_ms: u64,
+        node: &NodeName,
+        back_in_ms: u64,
+    ) -> Option<Event> {
         let peer = self.peers.get_mut(node)?;
         let wait_ms = back_in_ms.min(self.settings.daemon_grace_ms);
-        peer.reach = Reach::DaemonDown { until_ms: now_ms + wait_ms };
+        peer.reach = Reach::DaemonDown {
+            until_ms: now_ms + wait_ms,
+        };
         Some(Event::DaemonDown(node.clone()))
     }
 
     /// A peer's lives up to this number are proven over. Returns whether that was its present one.
-    pub fn end_life(&mut self, node: &str, life_number: u64) -> bool {
+    pub(crate) fn end_life(&mut self, node: &str, life_number: u64) -> bool {
         let Some(peer) = self.peers.get_mut(node) else {
             return false;
         };
-        let ended = peer.identity.as_ref().is_none_or(|i| i.life.number <= life_number);
+        let ended = peer
+            .identity
+            .as_ref()
+            .is_none_or(|i| i.life.number <= life_number);
         if ended {
             peer.reach = Reach::Lost { news: true };
         }
@@ -310,7 +329,12 @@ impl Membership {
     }
 
     /// Counts silence. `patience_ms` is how long a peer that was never heard may stay silent.
-    pub fn tick(&mut self, now_ms: u64, patience_ms: u64, out: &mut Vec<Command>) -> Vec<Event> {
+    pub(crate) fn tick(
+        &mut self,
+        now_ms: u64,
+        patience_ms: u64,
+        out: &mut Vec<Command>,
+    ) -> Vec<Event> {
         let expired: Vec<NodeName> = self
             .peers
             .iter()
@@ -333,7 +357,10 @@ impl Membership {
                 _ => format!("{name}: silent for {silent_ms} ms: lost"),
             };
             peer.reach = Reach::Lost { news: false };
-            out.push(Command::Log { severity: Severity::Warning, text });
+            out.push(Command::Log {
+                severity: Severity::Warning,
+                text,
+            });
             events.push(Event::Lost(name));
         }
         events
@@ -359,7 +386,11 @@ impl Membership {
 
     /// A peer that hears everybody this node has stopped hearing although others hear them: who
     /// should lead instead.
-    pub fn better_placed(&self, now_ms: u64, candidates: &BTreeSet<NodeName>) -> Option<NodeName> {
+    pub(crate) fn better_placed(
+        &self,
+        now_ms: u64,
+        candidates: &BTreeSet<NodeName>,
+    ) -> Option<NodeName> {
         let timeout_ms = self.settings.failure_timeout_ms;
         let unheard: Vec<&NodeName> = self
             .peers
@@ -389,7 +420,12 @@ impl Membership {
     }
 
     /// Sends beats now if they are due.
-    pub fn beat_if_due(&mut self, now_ms: u64, content: &BeatContent, out: &mut Vec<Command>) {
+    pub(crate) fn beat_if_due(
+        &mut self,
+        now_ms: u64,
+        content: &BeatContent,
+        out: &mut Vec<Command>,
+    ) {
         if now_ms < self.next_beat_ms {
             return;
         }
@@ -401,12 +437,12 @@ impl Membership {
     }
 
     /// Makes the next beats due at once.
-    pub fn hurry(&mut self, now_ms: u64) {
+    pub(crate) fn hurry(&mut self, now_ms: u64) {
         self.next_beat_ms = now_ms;
     }
 
     /// Sends a beat to one peer now.
-    pub fn beat_to(
+    pub(crate) fn beat_to(
         &self,
         now_ms: u64,
         to: &NodeName,
@@ -434,7 +470,7 @@ impl Membership {
 
     /// Until when a quorum of `voters` is assured to a coordinator in `term`: from the sending of
     /// what a majority of them has acknowledged (protocol.md, 7 and 25).
-    pub fn quorum_until(
+    pub(crate) fn quorum_until(
         &self,
         now_ms: u64,
         term: Term,
@@ -455,12 +491,12 @@ impl Membership {
     }
 
     /// End of the lease that a coordinator gave this node.
-    pub fn lease_end(&self) -> Option<u64> {
+    pub(crate) fn lease_end(&self) -> Option<u64> {
         self.lease_end_ms
     }
 
     /// The next moment something is due.
-    pub fn deadline(&self, now_ms: u64, patience_ms: u64) -> u64 {
+    pub(crate) fn deadline(&self, now_ms: u64, patience_ms: u64) -> u64 {
         let retry_ms = now_ms + self.settings.heartbeat_interval_ms;
         let silence = self.peers.values().map(|p| {
             let due_ms = self.silence_deadline(p, patience_ms);
@@ -503,7 +539,10 @@ mod tests {
             term: 1,
             coordinator: None,
             stamp: Stamp {
-                life: Life { number: life, id: format!("boot{life}") },
+                life: Life {
+                    number: life,
+                    id: format!("boot{life}"),
+                },
                 incarnation,
                 sequence: 0,
             },
@@ -544,8 +583,15 @@ mod tests {
         assert!(matches!(out.last(), Some(Command::ProbeHost { .. })));
         let event = m.probed(20, &name("b"), HostFinding::HostLives, &mut out);
         assert_eq!(event, Some(Event::DaemonDown(name("b"))));
-        assert!(m.tick(10_019, 1_500, &mut out).iter().all(|e| *e != Event::Lost(name("b"))));
-        assert!(m.tick(10_020, 1_500, &mut out).contains(&Event::Lost(name("b"))));
+        assert!(
+            m.tick(10_019, 1_500, &mut out)
+                .iter()
+                .all(|e| *e != Event::Lost(name("b")))
+        );
+        assert!(
+            m.tick(10_020, 1_500, &mut out)
+                .contains(&Event::Lost(name("b")))
+        );
 
         m.beat(10_030, &name("c"), beat(1, 1), 0, &mut out);
         m.link_closed(10_040, &name("c"), &mut out);
@@ -560,7 +606,10 @@ mod tests {
         m.beat(0, &name("b"), beat(1, 1), 0, &mut out);
         m.link_closed(10, &name("b"), &mut out);
         m.beat(15, &name("b"), beat(1, 1), 0, &mut out);
-        assert_eq!(m.probed(20, &name("b"), HostFinding::AllRefused, &mut out), None);
+        assert_eq!(
+            m.probed(20, &name("b"), HostFinding::AllRefused, &mut out),
+            None
+        );
     }
 
     #[test]
@@ -571,14 +620,27 @@ mod tests {
         let events = m.beat(1, &name("b"), beat(2, 2), 0, &mut out);
         assert_eq!(events, [Event::NewIncarnation(name("b"))]);
         assert!(m.beat(2, &name("b"), beat(1, 1), 0, &mut out).is_empty());
-        assert_eq!(m.peer("b").unwrap().heard_ms, 1, "an old life is no sign of life");
+        assert_eq!(
+            m.peer("b").unwrap().heard_ms,
+            1,
+            "an old life is no sign of life"
+        );
         let mut clone = beat(2, 3);
         clone.stamp.life.id = "other".into();
         assert!(m.beat(3, &name("b"), clone, 0, &mut out).is_empty());
-        assert!(matches!(out.last(), Some(Command::Log { severity: Severity::Error, .. })));
+        assert!(matches!(
+            out.last(),
+            Some(Command::Log {
+                severity: Severity::Error,
+                ..
+            })
+        ));
         let events = m.beat(4, &name("b"), beat(3, 1), 0, &mut out);
         assert_eq!(events, [Event::NewLife(name("b"))]);
-        assert!(m.beat(5, &name("b"), beat(3, 2), 3, &mut out).is_empty(), "proven over");
+        assert!(
+            m.beat(5, &name("b"), beat(3, 2), 3, &mut out).is_empty(),
+            "proven over"
+        );
     }
 
     #[test]
@@ -593,7 +655,11 @@ mod tests {
         ack.echo_ms = Some(40);
         m.beat(100, &name("b"), ack, 0, &mut out);
         assert_eq!(m.quorum_until(100, 5, &voters), Some(1_240));
-        assert_eq!(m.quorum_until(100, 6, &voters), None, "another term's acknowledgement");
+        assert_eq!(
+            m.quorum_until(100, 6, &voters),
+            None,
+            "another term's acknowledgement"
+        );
         let mut grant = beat(1, 1);
         grant.coordinator = Some(name("c"));
         grant.lease_ms = 700;

@@ -116,7 +116,8 @@ impl Node {
 
     /// Takes up what an earlier incarnation of the same life was doing. Call once, before any input.
     pub fn recover(&mut self, records: Vec<JournalRecord>) {
-        let mine = |r: &JournalRecord| matches!(r, JournalRecord::Life(l) if *l == self.identity.life);
+        let mine =
+            |r: &JournalRecord| matches!(r, JournalRecord::Life(l) if *l == self.identity.life);
         if let Some(start) = records.iter().rposition(mine) {
             let records = &records[start..];
             records.iter().for_each(|r| self.own.recover(r));
@@ -126,7 +127,8 @@ impl Node {
             self.out.push(Command::Journal(JournalRecord::Life(life)));
         }
         self.own.set_attribute("shutdown", None, &mut self.out);
-        self.executor.begin_all(self.now, &mut self.own, &mut self.out);
+        self.executor
+            .begin_all(self.now, &mut self.own, &mut self.out);
         self.flush();
     }
 
@@ -141,7 +143,9 @@ impl Node {
             self.others.bury(&node, ended);
         }
         self.peers_changed();
-        self.out.push(Command::Changed { configuration: true });
+        self.out.push(Command::Changed {
+            configuration: true,
+        });
         Ok(())
     }
 
@@ -195,14 +199,18 @@ impl Node {
             }
             Input::SnapshotInstalled { snapshot, index } => {
                 if let Err(error) = self.install_snapshot(&snapshot) {
-                    self.log(Severity::Error, format!("snapshot up to {index}: {error}; this node does not follow"));
+                    self.log(
+                        Severity::Error,
+                        format!("snapshot up to {index}: {error}; this node does not follow"),
+                    );
                 }
             }
             Input::Applied { index, entry } => self.applied(index, &entry),
             Input::Proposed { proposal, result } => self.proposed(proposal, result),
             Input::Scheduled { run, decision } => self.scheduled(run, *decision),
             Input::AgentDone { exec, outcome } => {
-                self.executor.agent_done(self.now, exec, &outcome, &mut self.own, &mut self.out);
+                self.executor
+                    .agent_done(self.now, exec, &outcome, &mut self.own, &mut self.out);
             }
             Input::FenceDone { intent, outcome } => self.fence_done(&intent, outcome),
             Input::Client { client, request } => self.client(client, request),
@@ -215,7 +223,11 @@ impl Node {
         self.membership.message_from(self.now.mono_ms, from);
         match message {
             Message::Beat(beat) => self.beat(from, beat),
-            Message::StatusDelta { from: before, to, changes } => {
+            Message::StatusDelta {
+                from: before,
+                to,
+                changes,
+            } => {
                 let taken = self.others.delta(from, &before, &to, changes);
                 self.status_taken(from, taken, false);
             }
@@ -233,19 +245,41 @@ impl Node {
                 if matches!(order.kind, OrderKind::Leave) && life == self.identity.life {
                     self.exiting = true;
                 }
-                self.executor.order(self.now, from, term, &life, order, &mut self.own, &mut self.out);
+                self.executor.order(
+                    self.now,
+                    from,
+                    term,
+                    &life,
+                    order,
+                    &mut self.own,
+                    &mut self.out,
+                );
             }
             Message::OrderTaken { term, number } => self.order_taken(from, term, number),
-            Message::OrderRefused { term, number, reason } => {
+            Message::OrderRefused {
+                term,
+                number,
+                reason,
+            } => {
                 self.order_refused(from, term, number, &reason);
             }
-            Message::OrderDone { term, number, stamp } => self.order_done(from, term, number, stamp),
-            Message::Forward { id, request_id, request } => {
+            Message::OrderDone {
+                term,
+                number,
+                stamp,
+            } => self.order_done(from, term, number, stamp),
+            Message::Forward {
+                id,
+                request_id,
+                request,
+            } => {
                 self.forwarded(from, id, request_id, request);
             }
             Message::ForwardReply { id, response } => self.finish(id, response),
             Message::Restarting { back_in_ms } => {
-                let event = self.membership.restarting(self.now.mono_ms, from, back_in_ms);
+                let event = self
+                    .membership
+                    .restarting(self.now.mono_ms, from, back_in_ms);
                 self.member_events(event.into_iter().collect());
             }
         }
@@ -286,7 +320,8 @@ impl Node {
         let status = self.own.full();
         self.send(from, Message::Answer { term, status });
         let content = self.beat_content();
-        self.membership.beat_to(self.now.mono_ms, from, &content, &mut self.out);
+        self.membership
+            .beat_to(self.now.mono_ms, from, &content, &mut self.out);
     }
 
     fn applied(&mut self, index: Index, entry: &Entry) {
@@ -351,13 +386,19 @@ impl Node {
     }
 
     fn is_first_voter_up(&self) -> bool {
-        let first = self.voter_names().into_iter().find(|n| self.membership.is_up(n));
+        let first = self
+            .voter_names()
+            .into_iter()
+            .find(|n| self.membership.is_up(n));
         first.as_ref() == Some(&self.identity.node)
     }
 
     fn slept(&mut self, gap_ms: u64) {
         self.woke_ms = self.now.mono_ms;
-        let text = format!("{}: this daemon did not run for {gap_ms} ms: orders not begun are dropped, a quorum is asked first", self.identity.node);
+        let text = format!(
+            "{}: this daemon did not run for {gap_ms} ms: orders not begun are dropped, a quorum is asked first",
+            self.identity.node
+        );
         self.log(Severity::Warning, text);
         self.executor.drop_queued("the node slept");
         self.membership.hurry(self.now.mono_ms);
@@ -375,7 +416,8 @@ impl Node {
         self.requests_tick();
         for _ in 0..ROUNDS {
             let lease = self.has_lease();
-            self.executor.set_lease(self.now, lease, &mut self.own, &mut self.out);
+            self.executor
+                .set_lease(self.now, lease, &mut self.own, &mut self.out);
             self.coordinate();
             self.isolated_step();
             if !self.publish() {
@@ -385,7 +427,9 @@ impl Node {
         let content = self.beat_content();
         self.membership.beat_if_due(ms, &content, &mut self.out);
         if std::mem::take(&mut self.status_changed) {
-            self.out.push(Command::Changed { configuration: false });
+            self.out.push(Command::Changed {
+                configuration: false,
+            });
         }
         self.leave_if_done();
         self.flush();
@@ -448,7 +492,10 @@ impl Node {
     }
 
     pub(crate) fn send(&mut self, to: &NodeName, message: Message) {
-        self.out.push(Command::Send { to: to.clone(), message });
+        self.out.push(Command::Send {
+            to: to.clone(),
+            message,
+        });
     }
 
     pub(crate) fn propose(&mut self, entry: Entry) -> ProposalId {
@@ -461,7 +508,11 @@ impl Node {
     pub(crate) fn schedule(&mut self, cib: Element) -> RunId {
         self.next_run += 1;
         let run = self.next_run;
-        self.out.push(Command::Schedule { run, cib, now_s: self.now.wall_s });
+        self.out.push(Command::Schedule {
+            run,
+            cib,
+            now_s: self.now.wall_s,
+        });
         run
     }
 
@@ -481,7 +532,8 @@ impl Node {
             return None;
         }
         let own = self.coordinator.as_ref().and_then(|c| {
-            self.membership.quorum_until(self.ms(), c.term, &self.voter_names())
+            self.membership
+                .quorum_until(self.ms(), c.term, &self.voter_names())
         });
         own.max(self.membership.lease_end())
     }
@@ -495,7 +547,9 @@ impl Node {
         let Some(c) = &self.coordinator else {
             return false;
         };
-        let until = self.membership.quorum_until(self.ms(), c.term, &self.voter_names());
+        let until = self
+            .membership
+            .quorum_until(self.ms(), c.term, &self.voter_names());
         self.state.quarantined.is_none() && until.is_some_and(|end| self.ms() < end)
     }
 
@@ -505,13 +559,16 @@ impl Node {
         if settled.is_some_and(|m| m.is_active_in(&self.identity.life)) {
             self.settings.failure_timeout_ms
         } else {
-            self.settings.startup_grace_ms.max(self.settings.failure_timeout_ms)
+            self.settings
+                .startup_grace_ms
+                .max(self.settings.failure_timeout_ms)
         }
     }
 
     pub(crate) fn beat_content(&self) -> BeatContent {
         let lease_ms = if self.coordinator.is_some() && self.may_coordinate() {
-            self.lease_until().map_or(0, |end| end.saturating_sub(self.ms()))
+            self.lease_until()
+                .map_or(0, |end| end.saturating_sub(self.ms()))
         } else {
             0
         };
@@ -521,14 +578,25 @@ impl Node {
             (None, Some((t, name))) if *t == term => Some(name.clone()),
             _ => None,
         };
-        BeatContent { term, coordinator, stamp: self.own.stamp().clone(), lease_ms }
+        BeatContent {
+            term,
+            coordinator,
+            stamp: self.own.stamp().clone(),
+            lease_ms,
+        }
     }
 
     /// The id of a node in the configuration.
     pub(crate) fn node_id(&self, name: &str) -> String {
-        let nodes = self.state.cib.child("configuration").and_then(|c| c.child("nodes"));
+        let nodes = self
+            .state
+            .cib
+            .child("configuration")
+            .and_then(|c| c.child("nodes"));
         let mut listed = nodes.into_iter().flat_map(|n| n.children_named("node"));
-        let id = listed.find(|n| n.attr("uname") == Some(name)).and_then(Element::id);
+        let id = listed
+            .find(|n| n.attr("uname") == Some(name))
+            .and_then(Element::id);
         match (id, self.state.members.get(name)) {
             (Some(id), _) => id.to_owned(),
             (None, Some(member)) => member.member.raft_id.to_string(),
@@ -598,7 +666,11 @@ impl Node {
     /// Every member the log knows, with addresses: whom the shell keeps connections to, and what it
     /// needs to carry out `ChangeVoters`.
     pub fn members(&self) -> Vec<Member> {
-        self.state.members.values().map(|m| m.member.clone()).collect()
+        self.state
+            .members
+            .values()
+            .map(|m| m.member.clone())
+            .collect()
     }
 
     /// The version of the configuration.
@@ -617,7 +689,12 @@ impl Node {
             applied: self.state.applied,
             digest: self.state.digest.clone(),
             idle: self.is_idle(),
-            members: self.state.members.keys().map(|n| self.member_view(now, n)).collect(),
+            members: self
+                .state
+                .members
+                .keys()
+                .map(|n| self.member_view(now, n))
+                .collect(),
         }
     }
 

@@ -98,16 +98,25 @@ impl Requests {
     }
 
     pub(crate) fn deadline(&self) -> Option<u64> {
-        self.open.values().map(|o| o.deadline_ms.min(o.again_ms)).min()
+        self.open
+            .values()
+            .map(|o| o.deadline_ms.min(o.again_ms))
+            .min()
     }
 
     fn request_id(&self, id: u64) -> RequestId {
-        RequestId { node: self.node.to_string(), unique: format!("{}.{id}", self.prefix) }
+        RequestId {
+            node: self.node.to_string(),
+            unique: format!("{}.{id}", self.prefix),
+        }
     }
 }
 
 fn refused(kind: RefusalKind, text: impl Into<String>) -> Response {
-    Response::Refused(Refusal { kind, text: text.into() })
+    Response::Refused(Refusal {
+        kind,
+        text: text.into(),
+    })
 }
 
 // At the node where the request entered.
@@ -140,12 +149,20 @@ impl Node {
     fn wants_to_leave(&mut self, client: ClientId) {
         self.requests.leaving.push(client);
         let member = self.state.members.get(self.me());
-        if member.is_none_or(|m| !m.is_active()) && !self.own.known().resources.values().any(crate::history::is_active) {
+        if member.is_none_or(|m| !m.is_active())
+            && !self
+                .own
+                .known()
+                .resources
+                .values()
+                .any(crate::history::is_active)
+        {
             self.exiting = true;
             return;
         }
         let since = self.now.wall_s.max(1).to_string();
-        self.own.set_attribute("shutdown", Some(since), &mut self.out);
+        self.own
+            .set_attribute("shutdown", Some(since), &mut self.out);
         self.mark_dirty("this node wants to leave");
     }
 
@@ -154,7 +171,10 @@ impl Node {
             return;
         }
         for client in std::mem::take(&mut self.requests.leaving) {
-            self.out.push(Command::Reply { client, response: Response::Done });
+            self.out.push(Command::Reply {
+                client,
+                response: Response::Done,
+            });
         }
         self.requests.leaving.push(ClientId::MAX);
         let reason = format!("{} has left the cluster", self.me());
@@ -166,7 +186,10 @@ impl Node {
         if let Some(c) = &self.coordinator {
             return Some((c.term, self.me().clone()));
         }
-        let obeyed = self.obeyed.clone().filter(|(term, _)| *term >= self.raft.term);
+        let obeyed = self
+            .obeyed
+            .clone()
+            .filter(|(term, _)| *term >= self.raft.term);
         let led = self.raft.leader.clone().map(|l| (self.raft.term, l));
         obeyed.or(led).filter(|(_, name)| name != self.me())
     }
@@ -187,9 +210,23 @@ impl Node {
         open.sent = Some((term, name.clone()));
         let request = open.request.clone();
         if name == me {
-            self.work_on(Origin { node: me, id, request_id }, request);
+            self.work_on(
+                Origin {
+                    node: me,
+                    id,
+                    request_id,
+                },
+                request,
+            );
         } else {
-            self.send(&name, Message::Forward { id, request_id, request });
+            self.send(
+                &name,
+                Message::Forward {
+                    id,
+                    request_id,
+                    request,
+                },
+            );
         }
     }
 
@@ -203,9 +240,19 @@ impl Node {
             .map(|(id, _)| *id)
             .collect();
         for id in due {
-            if self.requests.open.get(&id).is_some_and(|o| o.deadline_ms <= ms) {
-                let text = "no answer from a coordinator in time; the request may still take effect";
-                let kind = if target.is_some() { RefusalKind::TimedOut } else { RefusalKind::NoQuorum };
+            if self
+                .requests
+                .open
+                .get(&id)
+                .is_some_and(|o| o.deadline_ms <= ms)
+            {
+                let text =
+                    "no answer from a coordinator in time; the request may still take effect";
+                let kind = if target.is_some() {
+                    RefusalKind::TimedOut
+                } else {
+                    RefusalKind::NoQuorum
+                };
                 self.finish(id, refused(kind, text));
             } else {
                 self.carry(id);
@@ -224,14 +271,29 @@ impl Node {
 
 // At the coordinator.
 impl Node {
-    pub(crate) fn forwarded(&mut self, from: &NodeName, id: u64, request_id: RequestId, request: Request) {
-        self.work_on(Origin { node: from.clone(), id, request_id }, request);
+    pub(crate) fn forwarded(
+        &mut self,
+        from: &NodeName,
+        id: u64,
+        request_id: RequestId,
+        request: Request,
+    ) {
+        self.work_on(
+            Origin {
+                node: from.clone(),
+                id,
+                request_id,
+            },
+            request,
+        );
     }
 
     pub(crate) fn reply(&mut self, origin: &Origin, response: Response) {
         if let Some(c) = &mut self.coordinator {
             c.work.accepted.retain(|r| *r != origin.request_id);
-            c.work.answers.push_back((origin.request_id.clone(), response.clone()));
+            c.work
+                .answers
+                .push_back((origin.request_id.clone(), response.clone()));
             if c.work.answers.len() > ANSWERS {
                 c.work.answers.pop_front();
             }
@@ -239,7 +301,13 @@ impl Node {
         if origin.node == *self.me() {
             self.finish(origin.id, response);
         } else {
-            self.send(&origin.node, Message::ForwardReply { id: origin.id, response });
+            self.send(
+                &origin.node,
+                Message::ForwardReply {
+                    id: origin.id,
+                    response,
+                },
+            );
         }
     }
 
@@ -250,7 +318,11 @@ impl Node {
         if c.work.accepted.contains(&origin.request_id) {
             return;
         }
-        let known = c.work.answers.iter().find(|(id, _)| *id == origin.request_id);
+        let known = c
+            .work
+            .answers
+            .iter()
+            .find(|(id, _)| *id == origin.request_id);
         if let Some((_, response)) = known.cloned() {
             self.reply(&origin, response);
             return;
@@ -262,21 +334,45 @@ impl Node {
                 c.work.queue_cib(Some(origin), id, change);
                 self.pump_work();
             }
-            Request::Attribute { node, name, value } => self.set_attribute(origin, &node, name, value),
-            Request::Cleanup { resource, node, failed_only } => {
+            Request::Attribute { node, name, value } => {
+                self.set_attribute(origin, &node, name, value)
+            }
+            Request::Cleanup {
+                resource,
+                node,
+                failed_only,
+            } => {
                 self.cleanup(origin, resource.as_deref(), node.as_deref(), failed_only);
             }
-            Request::Fence { target, action, timeout_ms, origin: who } => {
+            Request::Fence {
+                target,
+                action,
+                timeout_ms,
+                origin: who,
+            } => {
                 self.fence_for(origin, &target, &action, timeout_ms, &who);
             }
-            Request::ConfirmDown { target, origin: who } => self.confirm_down(origin, &target, &who),
+            Request::ConfirmDown {
+                target,
+                origin: who,
+            } => self.confirm_down(origin, &target, &who),
             Request::MakeToken { digest, valid_s } => {
                 let valid_s = i64::try_from(valid_s).unwrap_or(i64::MAX);
                 let expires_s = self.now.wall_s.saturating_add(valid_s);
                 self.propose_for(origin, Entry::TokenMade { digest, expires_s });
             }
-            Request::Join { digest, node, addresses, ports } => {
-                let member = Member { node, raft_id: 0, addresses, ports };
+            Request::Join {
+                digest,
+                node,
+                addresses,
+                ports,
+            } => {
+                let member = Member {
+                    node,
+                    raft_id: 0,
+                    addresses,
+                    ports,
+                };
                 self.join(origin, digest, member);
             }
             Request::RemoveMember { node } => self.remove_member(origin, node),
@@ -413,7 +509,10 @@ impl Node {
             Purpose::Intent(intent) => self.intent_failed(&intent, error),
             Purpose::Result(intent) => self.result_failed(&intent),
             Purpose::Join(node) => {
-                let origin = self.coordinator.as_mut().and_then(|c| c.work.joining.remove(&node));
+                let origin = self
+                    .coordinator
+                    .as_mut()
+                    .and_then(|c| c.work.joining.remove(&node));
                 if let (Some(origin), false) = (origin, lost) {
                     self.reply(&origin, refused(RefusalKind::NoQuorum, text));
                 }
@@ -421,17 +520,41 @@ impl Node {
         }
     }
 
-    fn set_attribute(&mut self, origin: Origin, node: &NodeName, name: String, value: Option<String>) {
+    fn set_attribute(
+        &mut self,
+        origin: Origin,
+        node: &NodeName,
+        name: String,
+        value: Option<String>,
+    ) {
         if !self.state.members.contains_key(node) {
-            self.reply(&origin, refused(RefusalKind::NotFound, format!("{node} is no member of this cluster")));
+            self.reply(
+                &origin,
+                refused(
+                    RefusalKind::NotFound,
+                    format!("{node} is no member of this cluster"),
+                ),
+            );
             return;
         }
         if !self.is_ready(node) {
-            self.reply(&origin, refused(RefusalKind::NoQuorum, format!("{node} is not reachable: its attributes cannot be set now")));
+            self.reply(
+                &origin,
+                refused(
+                    RefusalKind::NoQuorum,
+                    format!("{node} is not reachable: its attributes cannot be set now"),
+                ),
+            );
             return;
         }
         let work = self.piece(origin, 1);
-        self.order(node, OrderKind::SetAttribute { name, value }, String::new(), None, Some(work));
+        self.order(
+            node,
+            OrderKind::SetAttribute { name, value },
+            String::new(),
+            None,
+            Some(work),
+        );
     }
 
     fn piece(&mut self, origin: Origin, remaining: usize) -> u64 {
@@ -440,7 +563,14 @@ impl Node {
         };
         c.work.next_piece += 1;
         let id = c.work.next_piece;
-        c.work.pieces.insert(id, Piece { origin, remaining, failed: None });
+        c.work.pieces.insert(
+            id,
+            Piece {
+                origin,
+                remaining,
+                failed: None,
+            },
+        );
         id
     }
 
@@ -468,9 +598,19 @@ impl Node {
     }
 
     /// Erases histories and fail counts, so that the resource is probed again.
-    fn cleanup(&mut self, origin: Origin, resource: Option<&str>, node: Option<&str>, failed_only: bool) {
+    fn cleanup(
+        &mut self,
+        origin: Origin,
+        resource: Option<&str>,
+        node: Option<&str>,
+        failed_only: bool,
+    ) {
         let mut orders: Vec<(NodeName, OrderKind)> = Vec::new();
-        let names = self.state.members.keys().filter(|n| node.is_none_or(|w| w == &***n));
+        let names = self
+            .state
+            .members
+            .keys()
+            .filter(|n| node.is_none_or(|w| w == &***n));
         for name in names.filter(|n| self.is_ready(n)) {
             let Some(known) = self.known(name) else {
                 continue;
@@ -478,13 +618,23 @@ impl Node {
             for (id, element) in &known.resources {
                 let wanted = resource.is_none_or(|w| w == id || id.split(':').next() == Some(w));
                 let counts = self.fail_counts(name, id);
-                let failed = !counts.is_empty() || element.children().any(|c| c.id().is_some_and(|i| i.ends_with("_last_failure_0")));
+                let failed = !counts.is_empty()
+                    || element
+                        .children()
+                        .any(|c| c.id().is_some_and(|i| i.ends_with("_last_failure_0")));
                 if !wanted || (failed_only && !failed) {
                     continue;
                 }
-                let attributes = counts.into_iter().map(|name| OrderKind::SetAttribute { name, value: None });
+                let attributes = counts
+                    .into_iter()
+                    .map(|name| OrderKind::SetAttribute { name, value: None });
                 orders.extend(attributes.map(|kind| (name.clone(), kind)));
-                orders.push((name.clone(), OrderKind::Forget { resource: id.clone() }));
+                orders.push((
+                    name.clone(),
+                    OrderKind::Forget {
+                        resource: id.clone(),
+                    },
+                ));
             }
         }
         if orders.is_empty() {
@@ -498,32 +648,75 @@ impl Node {
         self.mark_dirty("histories were cleaned up");
     }
 
-    fn fence_for(&mut self, origin: Origin, target: &NodeName, action: &str, timeout_ms: u64, who: &str) {
+    fn fence_for(
+        &mut self,
+        origin: Origin,
+        target: &NodeName,
+        action: &str,
+        timeout_ms: u64,
+        who: &str,
+    ) {
         if !self.state.members.contains_key(target) {
-            self.reply(&origin, refused(RefusalKind::NotFound, format!("{target} is no member of this cluster")));
+            self.reply(
+                &origin,
+                refused(
+                    RefusalKind::NotFound,
+                    format!("{target} is no member of this cluster"),
+                ),
+            );
             return;
         }
         if !["reboot", "off", "on"].contains(&action) {
-            self.reply(&origin, refused(RefusalKind::Other, format!("{action} is no fencing action; reboot, off and on are")));
+            self.reply(
+                &origin,
+                refused(
+                    RefusalKind::Other,
+                    format!("{action} is no fencing action; reboot, off and on are"),
+                ),
+            );
             return;
         }
-        self.fence(target, action, timeout_ms.max(1_000), who, None, Some(origin));
+        self.fence(
+            target,
+            action,
+            timeout_ms.max(1_000),
+            who,
+            None,
+            Some(origin),
+        );
     }
 
     /// A person's word (protocol.md, 24).
     fn confirm_down(&mut self, origin: Origin, target: &NodeName, who: &str) {
         let Some(member) = self.state.members.get(target) else {
-            self.reply(&origin, refused(RefusalKind::NotFound, format!("{target} is no member of this cluster")));
+            self.reply(
+                &origin,
+                refused(
+                    RefusalKind::NotFound,
+                    format!("{target} is no member of this cluster"),
+                ),
+            );
             return;
         };
         if self.is_present(target) {
-            self.reply(&origin, refused(RefusalKind::Other, format!("{target} is heard at this moment: it is not down")));
+            self.reply(
+                &origin,
+                refused(
+                    RefusalKind::Other,
+                    format!("{target} is heard at this moment: it is not down"),
+                ),
+            );
             return;
         }
         let life_number = member.admitted.as_ref().map_or(0, |l| l.number);
         let open = self.state.intent_against(target).map(|(id, _)| id.clone());
         let intent = open.unwrap_or_else(|| format!("human-{}", origin.request_id.unique));
-        self.log(Severity::Error, format!("{who} declares {target} (life {life_number}) to be down: believed, NOT verified"));
+        self.log(
+            Severity::Error,
+            format!(
+                "{who} declares {target} (life {life_number}) to be down: believed, NOT verified"
+            ),
+        );
         let entry = Entry::FenceResult {
             intent,
             target: target.clone(),
@@ -542,13 +735,28 @@ impl Node {
             Some(token) if token.used_by.as_ref() == Some(&node) => true,
             Some(token) if token.used_by.is_none() && token.expires_s > self.now.wall_s => false,
             Some(token) if token.used_by.is_none() => {
-                return self.reply(&origin, refused(RefusalKind::Token, "the join token has expired: make a new one"));
+                return self.reply(
+                    &origin,
+                    refused(
+                        RefusalKind::Token,
+                        "the join token has expired: make a new one",
+                    ),
+                );
             }
             Some(_) => {
-                return self.reply(&origin, refused(RefusalKind::Token, "the join token was used already: make a new one"));
+                return self.reply(
+                    &origin,
+                    refused(
+                        RefusalKind::Token,
+                        "the join token was used already: make a new one",
+                    ),
+                );
             }
             None => {
-                return self.reply(&origin, refused(RefusalKind::Token, "this cluster made no such join token"));
+                return self.reply(
+                    &origin,
+                    refused(RefusalKind::Token, "this cluster made no such join token"),
+                );
             }
         };
         if let Some(known) = self.state.members.get(&node) {
@@ -558,7 +766,10 @@ impl Node {
                 return self.reply(&origin, Response::Joined { member, members });
             }
             if known.is_active() || self.is_present(&node) {
-                return self.reply(&origin, refused(RefusalKind::Exists, format!("{node} is a member already")));
+                return self.reply(
+                    &origin,
+                    refused(RefusalKind::Exists, format!("{node} is a member already")),
+                );
             }
         }
         member.raft_id = self.state.last_raft_id + 1;
@@ -569,15 +780,27 @@ impl Node {
             }
             c.work.joining.insert(node.clone(), origin);
         }
-        self.log(Severity::Info, format!("{node} joins as member {}", member.raft_id));
-        self.propose(Entry::TokenUsed { digest, node: node.clone() });
+        self.log(
+            Severity::Info,
+            format!("{node} joins as member {}", member.raft_id),
+        );
+        self.propose(Entry::TokenUsed {
+            digest,
+            node: node.clone(),
+        });
         let proposal = self.propose(Entry::MemberAdded(member));
         self.remember(proposal, Purpose::Join(node));
     }
 
     fn remove_member(&mut self, origin: Origin, node: NodeName) {
         let Some(member) = self.state.members.get(&node) else {
-            return self.reply(&origin, refused(RefusalKind::NotFound, format!("{node} is no member of this cluster")));
+            return self.reply(
+                &origin,
+                refused(
+                    RefusalKind::NotFound,
+                    format!("{node} is no member of this cluster"),
+                ),
+            );
         };
         if member.is_active() || self.is_present(&node) {
             let text = format!("{node} is still running: have it leave, or fence it, first");
@@ -590,7 +813,10 @@ impl Node {
         if !self.is_idle() {
             return;
         }
-        let waiting = self.coordinator.as_mut().map(|c| std::mem::take(&mut c.work.waiting));
+        let waiting = self
+            .coordinator
+            .as_mut()
+            .map(|c| std::mem::take(&mut c.work.waiting));
         for origin in waiting.unwrap_or_default() {
             self.reply(&origin, Response::Done);
         }

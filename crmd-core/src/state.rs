@@ -73,7 +73,11 @@ pub struct MemberState {
 impl MemberState {
     /// Whether it may be running resources: admitted in a life that is not proven over, and not left.
     pub fn is_active(&self) -> bool {
-        !self.left && self.admitted.as_ref().is_some_and(|l| l.number > self.ended)
+        !self.left
+            && self
+                .admitted
+                .as_ref()
+                .is_some_and(|l| l.number > self.ended)
     }
 
     /// Whether it is active in just this life.
@@ -166,7 +170,12 @@ impl Replicated {
         self.applied = self.applied.max(index);
         match entry {
             Entry::Blank => {}
-            Entry::Cib { request, patch, digest, .. } => {
+            Entry::Cib {
+                request,
+                patch,
+                digest,
+                ..
+            } => {
                 return self.apply_cib(request, patch, digest);
             }
             Entry::MemberAdded(member) => self.add_member(member),
@@ -174,7 +183,11 @@ impl Replicated {
                 self.members.remove(node);
             }
             Entry::Admitted { node, life } => self.admit(node, life),
-            Entry::Left { node, life, detached } => {
+            Entry::Left {
+                node,
+                life,
+                detached,
+            } => {
                 if let Some(state) = self.members.get_mut(node)
                     && state.admitted.as_ref() == Some(life)
                 {
@@ -182,7 +195,14 @@ impl Replicated {
                     state.detached = detached.clone();
                 }
             }
-            Entry::FenceIntent { intent, target, life_number, action, deadline_s, origin } => {
+            Entry::FenceIntent {
+                intent,
+                target,
+                life_number,
+                action,
+                deadline_s,
+                origin,
+            } => {
                 let new = Intent {
                     target: target.clone(),
                     life_number: *life_number,
@@ -204,7 +224,10 @@ impl Replicated {
             }
             Entry::FenceResult { .. } => self.fenced(entry),
             Entry::TokenMade { digest, expires_s } => {
-                let token = Token { expires_s: *expires_s, used_by: None };
+                let token = Token {
+                    expires_s: *expires_s,
+                    used_by: None,
+                };
                 self.tokens.insert(digest.clone(), token);
                 while self.tokens.len() > TOKENS {
                     self.tokens.pop_first();
@@ -233,7 +256,10 @@ impl Replicated {
                 self.cib = cib;
             }
             Err(reason) => {
-                self.quarantined = Some(format!("patch at {} does not apply: {reason}", self.applied));
+                self.quarantined = Some(format!(
+                    "patch at {} does not apply: {reason}",
+                    self.applied
+                ));
             }
         }
         if self.digest != digest && self.quarantined.is_none() {
@@ -276,7 +302,16 @@ impl Replicated {
     }
 
     fn fenced(&mut self, entry: &Entry) {
-        let Entry::FenceResult { intent, target, life_number, result, device, by, at_s } = entry else {
+        let Entry::FenceResult {
+            intent,
+            target,
+            life_number,
+            result,
+            device,
+            by,
+            at_s,
+        } = entry
+        else {
             return;
         };
         let begun = self.intents.remove(intent);
@@ -320,13 +355,17 @@ impl Replicated {
 
     /// A committed operation against a node that is not known to have ended.
     pub fn intent_against(&self, node: &str) -> Option<(&String, &Intent)> {
-        self.intents.iter().find(|(_, i)| *i.target == *node && i.action != "on")
+        self.intents
+            .iter()
+            .find(|(_, i)| *i.target == *node && i.action != "on")
     }
 
     /// The name of a member by its identity in the log.
     pub fn name_of(&self, id: RaftId) -> Option<&NodeName> {
         let mut members = self.members.iter();
-        members.find(|(_, s)| s.member.raft_id == id).map(|(name, _)| name)
+        members
+            .find(|(_, s)| s.member.raft_id == id)
+            .map(|(name, _)| name)
     }
 
     /// The value of a cluster property, in its old or new spelling.
@@ -379,7 +418,10 @@ mod tests {
     use crate::entry::Ports;
 
     fn life(number: u64) -> Life {
-        Life { number, id: format!("boot{number}") }
+        Life {
+            number,
+            id: format!("boot{number}"),
+        }
     }
 
     fn with_member() -> Replicated {
@@ -391,7 +433,13 @@ mod tests {
             ports: Ports::default(),
         };
         state.apply(1, &Entry::MemberAdded(member));
-        state.apply(2, &Entry::Admitted { node: "b".into(), life: life(1) });
+        state.apply(
+            2,
+            &Entry::Admitted {
+                node: "b".into(),
+                life: life(1),
+            },
+        );
         state
     }
 
@@ -423,26 +471,63 @@ mod tests {
         let mut state = with_member();
         assert!(state.members["b"].is_active());
         state.apply(3, &intent());
-        state.apply(4, &Entry::Admitted { node: "b".into(), life: life(2) });
-        assert!(state.members["b"].is_active_in(&life(1)), "not while fencing is unresolved");
+        state.apply(
+            4,
+            &Entry::Admitted {
+                node: "b".into(),
+                life: life(2),
+            },
+        );
+        assert!(
+            state.members["b"].is_active_in(&life(1)),
+            "not while fencing is unresolved"
+        );
         state.apply(5, &result(1, Ok(Grade::Asked)));
         assert!(state.members["b"].is_active(), "ssh proves nothing");
         state.apply(6, &intent());
         state.apply(7, &result(1, Ok(Grade::VerifiedOff)));
         assert!(!state.members["b"].is_active());
-        state.apply(8, &Entry::Admitted { node: "b".into(), life: life(1) });
-        assert!(!state.members["b"].is_active(), "an ended life is not admitted again");
-        state.apply(9, &Entry::Admitted { node: "b".into(), life: life(2) });
+        state.apply(
+            8,
+            &Entry::Admitted {
+                node: "b".into(),
+                life: life(1),
+            },
+        );
+        assert!(
+            !state.members["b"].is_active(),
+            "an ended life is not admitted again"
+        );
+        state.apply(
+            9,
+            &Entry::Admitted {
+                node: "b".into(),
+                life: life(2),
+            },
+        );
         assert!(state.members["b"].is_active());
-        assert_eq!(state.fencing.len(), 1);
+        assert_eq!(state.fencing.len(), 2);
     }
 
     #[test]
     fn who_left_may_come_back_in_the_same_life() {
         let mut state = with_member();
-        state.apply(3, &Entry::Left { node: "b".into(), life: life(1), detached: vec![] });
+        state.apply(
+            3,
+            &Entry::Left {
+                node: "b".into(),
+                life: life(1),
+                detached: vec![],
+            },
+        );
         assert!(!state.members["b"].is_active());
-        state.apply(4, &Entry::Admitted { node: "b".into(), life: life(1) });
+        state.apply(
+            4,
+            &Entry::Admitted {
+                node: "b".into(),
+                life: life(1),
+            },
+        );
         assert!(state.members["b"].is_active());
     }
 
@@ -450,7 +535,13 @@ mod tests {
     fn a_snapshot_gives_everything_back() {
         let mut state = with_member();
         state.apply(3, &intent());
-        state.apply(4, &Entry::TokenMade { digest: "t".into(), expires_s: 9 });
+        state.apply(
+            4,
+            &Entry::TokenMade {
+                digest: "t".into(),
+                expires_s: 9,
+            },
+        );
         let again = Replicated::restore(&state.snapshot()).unwrap();
         assert_eq!(again.snapshot(), state.snapshot());
         assert_eq!(again.intents, state.intents);

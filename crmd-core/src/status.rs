@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 /// History and transient attributes of one node.
 #[derive(Clone, Debug, Default)]
-pub struct Known {
+pub(crate) struct Known {
     /// Which state of the owner this is.
     pub stamp: Stamp,
     /// `<lrm_resource>` elements by resource.
@@ -57,7 +57,7 @@ impl Known {
 
 /// This node's own status: the only one it may change.
 #[derive(Debug)]
-pub struct Own {
+pub(crate) struct Own {
     known: Known,
     published: Stamp,
     changes: Vec<JournalRecord>,
@@ -65,32 +65,44 @@ pub struct Own {
 
 impl Own {
     /// Empty, at the start of an incarnation.
-    pub fn new(life: Life, incarnation: Incarnation) -> Self {
-        let stamp = Stamp { life, incarnation, sequence: 0 };
+    pub(crate) fn new(life: Life, incarnation: Incarnation) -> Self {
+        let stamp = Stamp {
+            life,
+            incarnation,
+            sequence: 0,
+        };
         Self {
-            known: Known { stamp: stamp.clone(), ..Known::default() },
+            known: Known {
+                stamp: stamp.clone(),
+                ..Known::default()
+            },
             published: stamp,
             changes: Vec::new(),
         }
     }
 
     /// Takes up a record of an earlier incarnation of the same life.
-    pub fn recover(&mut self, record: &JournalRecord) {
+    pub(crate) fn recover(&mut self, record: &JournalRecord) {
         self.known.apply(record);
     }
 
     /// What it is now.
-    pub fn known(&self) -> &Known {
+    pub(crate) fn known(&self) -> &Known {
         &self.known
     }
 
     /// Its stamp.
-    pub fn stamp(&self) -> &Stamp {
+    pub(crate) fn stamp(&self) -> &Stamp {
         &self.known.stamp
     }
 
     /// Sets (or erases) a resource's history: journalled now, published by [`Own::publish`].
-    pub fn set_resource(&mut self, name: &str, element: Option<Element>, out: &mut Vec<Command>) {
+    pub(crate) fn set_resource(
+        &mut self,
+        name: &str,
+        element: Option<Element>,
+        out: &mut Vec<Command>,
+    ) {
         if self.known.resources.get(name) == element.as_ref() {
             return;
         }
@@ -104,12 +116,20 @@ impl Own {
     }
 
     /// Sets (or deletes) a transient attribute.
-    pub fn set_attribute(&mut self, name: &str, value: Option<String>, out: &mut Vec<Command>) {
+    pub(crate) fn set_attribute(
+        &mut self,
+        name: &str,
+        value: Option<String>,
+        out: &mut Vec<Command>,
+    ) {
         if self.known.attributes.get(name) == value.as_ref() {
             return;
         }
         self.change(
-            JournalRecord::Attribute { name: name.to_owned(), value },
+            JournalRecord::Attribute {
+                name: name.to_owned(),
+                value,
+            },
             out,
         );
     }
@@ -122,7 +142,7 @@ impl Own {
     }
 
     /// The changes since the last call as a message to every member, if there are any.
-    pub fn publish(&mut self) -> Option<Message> {
+    pub(crate) fn publish(&mut self) -> Option<Message> {
         if self.changes.is_empty() {
             return None;
         }
@@ -135,7 +155,7 @@ impl Own {
     }
 
     /// The whole.
-    pub fn full(&self) -> NodeStatus {
+    pub(crate) fn full(&self) -> NodeStatus {
         let resources = self.known.resources.iter();
         NodeStatus {
             stamp: self.known.stamp.clone(),
@@ -147,21 +167,29 @@ impl Own {
     }
 
     /// What a journal needs to say about it.
-    pub fn records(&self) -> Vec<JournalRecord> {
+    pub(crate) fn records(&self) -> Vec<JournalRecord> {
         let full = self.full();
-        let resources = full.resources.into_iter().map(|(resource, xml)| {
-            JournalRecord::Resource { resource, xml: Some(xml) }
-        });
-        let attributes = full.attributes.into_iter().map(|(name, value)| {
-            JournalRecord::Attribute { name, value: Some(value) }
-        });
+        let resources = full
+            .resources
+            .into_iter()
+            .map(|(resource, xml)| JournalRecord::Resource {
+                resource,
+                xml: Some(xml),
+            });
+        let attributes =
+            full.attributes
+                .into_iter()
+                .map(|(name, value)| JournalRecord::Attribute {
+                    name,
+                    value: Some(value),
+                });
         resources.chain(attributes).collect()
     }
 }
 
 /// What came of a status message.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Taken {
+pub(crate) enum Taken {
     /// Old, or known already.
     Nothing,
     /// Something is missing in between: ask the sender for the whole.
@@ -172,7 +200,7 @@ pub enum Taken {
 
 /// The statuses of the others.
 #[derive(Debug, Default)]
-pub struct Others {
+pub(crate) struct Others {
     known: BTreeMap<NodeName, Known>,
     /// Stamp seen in the last beat, to notice lost deltas.
     seen: BTreeMap<NodeName, Stamp>,
@@ -182,17 +210,12 @@ pub struct Others {
 
 impl Others {
     /// One of them.
-    pub fn get(&self, node: &str) -> Option<&Known> {
+    pub(crate) fn get(&self, node: &str) -> Option<&Known> {
         self.known.get(node)
     }
 
-    /// All.
-    pub fn iter(&self) -> impl Iterator<Item = (&NodeName, &Known)> {
-        self.known.iter()
-    }
-
     /// Erases what belongs to lives up to `life_number`, for good.
-    pub fn bury(&mut self, node: &NodeName, life_number: u64) {
+    pub(crate) fn bury(&mut self, node: &NodeName, life_number: u64) {
         let ended = self.ended.entry(node.clone()).or_default();
         *ended = (*ended).max(life_number);
         let ended = *ended;
@@ -202,7 +225,7 @@ impl Others {
     }
 
     /// Forgets a node that is no member any more.
-    pub fn forget(&mut self, node: &str) {
+    pub(crate) fn forget(&mut self, node: &str) {
         self.known.remove(node);
         self.seen.remove(node);
     }
@@ -213,7 +236,7 @@ impl Others {
     }
 
     /// A whole status has come.
-    pub fn full(&mut self, from: &NodeName, status: &NodeStatus) -> Taken {
+    pub(crate) fn full(&mut self, from: &NodeName, status: &NodeStatus) -> Taken {
         let old = self.known.get(from);
         if self.is_over(from, &status.stamp) || old.is_some_and(|k| k.stamp >= status.stamp) {
             return Taken::Nothing;
@@ -225,7 +248,7 @@ impl Others {
     }
 
     /// Changes have come.
-    pub fn delta(
+    pub(crate) fn delta(
         &mut self,
         from: &NodeName,
         before: &Stamp,
@@ -250,7 +273,7 @@ impl Others {
     }
 
     /// The stamp in a beat: whether this node has been behind it for a whole beat.
-    pub fn is_behind(&mut self, from: &NodeName, stamp: &Stamp) -> bool {
+    pub(crate) fn is_behind(&mut self, from: &NodeName, stamp: &Stamp) -> bool {
         if self.is_over(from, stamp) {
             return false;
         }
@@ -265,20 +288,40 @@ fn differences(old: &Known, new: &Known) -> Vec<JournalRecord> {
     for (name, element) in &new.resources {
         if old.resources.get(name) != Some(element) {
             let xml = Some(element.to_xml_compact());
-            changes.push(JournalRecord::Resource { resource: name.clone(), xml });
+            changes.push(JournalRecord::Resource {
+                resource: name.clone(),
+                xml,
+            });
         }
     }
-    for name in old.resources.keys().filter(|n| !new.resources.contains_key(*n)) {
-        changes.push(JournalRecord::Resource { resource: name.clone(), xml: None });
+    for name in old
+        .resources
+        .keys()
+        .filter(|n| !new.resources.contains_key(*n))
+    {
+        changes.push(JournalRecord::Resource {
+            resource: name.clone(),
+            xml: None,
+        });
     }
     for (name, value) in &new.attributes {
         if old.attributes.get(name) != Some(value) {
             let value = Some(value.clone());
-            changes.push(JournalRecord::Attribute { name: name.clone(), value });
+            changes.push(JournalRecord::Attribute {
+                name: name.clone(),
+                value,
+            });
         }
     }
-    for name in old.attributes.keys().filter(|n| !new.attributes.contains_key(*n)) {
-        changes.push(JournalRecord::Attribute { name: name.clone(), value: None });
+    for name in old
+        .attributes
+        .keys()
+        .filter(|n| !new.attributes.contains_key(*n))
+    {
+        changes.push(JournalRecord::Attribute {
+            name: name.clone(),
+            value: None,
+        });
     }
     changes
 }
@@ -288,7 +331,13 @@ mod tests {
     use super::*;
 
     fn own(life: u64, incarnation: u64) -> Own {
-        Own::new(Life { number: life, id: "x".into() }, incarnation)
+        Own::new(
+            Life {
+                number: life,
+                id: "x".into(),
+            },
+            incarnation,
+        )
     }
 
     fn set(own: &mut Own, name: &str, value: &str) -> Message {
@@ -308,7 +357,10 @@ mod tests {
         let (mut b, mut others) = (own(1, 1), Others::default());
         let first = set(&mut b, "x", "1");
         assert_eq!(deliver(&mut others, first.clone()), Taken::Gap);
-        assert!(matches!(others.full(&"b".into(), &b.full()), Taken::Changed(_)));
+        assert!(matches!(
+            others.full(&"b".into(), &b.full()),
+            Taken::Changed(_)
+        ));
         assert_eq!(deliver(&mut others, first), Taken::Nothing, "known already");
         let second = set(&mut b, "x", "2");
         let third = set(&mut b, "y", "1");
@@ -326,9 +378,15 @@ mod tests {
         others.bury(&"b".into(), 1);
         assert!(others.get("b").is_none());
         assert_eq!(others.full(&"b".into(), &old.full()), Taken::Nothing);
-        assert!(matches!(others.full(&"b".into(), &new.full()), Taken::Changed(_)));
+        assert!(matches!(
+            others.full(&"b".into(), &new.full()),
+            Taken::Changed(_)
+        ));
         others.bury(&"b".into(), 1);
-        assert!(others.get("b").is_some(), "a late tombstone spares the new life");
+        assert!(
+            others.get("b").is_some(),
+            "a late tombstone spares the new life"
+        );
     }
 
     #[test]
@@ -336,7 +394,10 @@ mod tests {
         let (mut b, mut others) = (own(1, 1), Others::default());
         others.full(&"b".into(), &b.full());
         set(&mut b, "x", "1");
-        assert!(!others.is_behind(&"b".into(), b.stamp()), "the delta may be on its way");
+        assert!(
+            !others.is_behind(&"b".into(), b.stamp()),
+            "the delta may be on its way"
+        );
         assert!(others.is_behind(&"b".into(), b.stamp()));
     }
 

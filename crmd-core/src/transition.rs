@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A graph under way.
 #[derive(Debug)]
-pub struct Transition {
+pub(crate) struct Transition {
     /// Counts up in a coordinator's term.
     pub id: u64,
     graph: Graph,
@@ -25,24 +25,29 @@ enum State {
 }
 
 /// Whether an action may be dispatched now; one that may not stays waiting.
-pub type Gate<'a> = &'a dyn Fn(&Action) -> bool;
+pub(crate) type Gate<'a> = &'a dyn Fn(&Action) -> bool;
 
 impl Transition {
     /// Nothing has begun.
-    pub fn new(id: u64, graph: Graph) -> Self {
+    pub(crate) fn new(id: u64, graph: Graph) -> Self {
         let actions = graph.synapses.iter().flat_map(|s| &s.actions);
         let states = actions.map(|a| (a.id, State::Waiting)).collect();
-        Self { id, graph, states, aborted: None }
+        Self {
+            id,
+            graph,
+            states,
+            aborted: None,
+        }
     }
 
     /// Its graph.
-    pub fn graph(&self) -> &Graph {
+    pub(crate) fn graph(&self) -> &Graph {
         &self.graph
     }
 
     /// Takes out everything that may begin now, highest priority first; points in the order only
     /// (pseudo events) are passed through. What is returned counts as under way.
-    pub fn begin(&mut self, gate: Gate<'_>) -> Vec<Action> {
+    pub(crate) fn begin(&mut self, gate: Gate<'_>) -> Vec<Action> {
         let mut begun = Vec::new();
         while self.aborted.is_none() {
             let Some((action, pseudo)) = self.next(gate) else {
@@ -52,7 +57,8 @@ impl Transition {
                 self.states.insert(action.id, State::Done);
                 continue;
             }
-            self.states.insert(action.id, State::UnderWay { deadline_ms: None });
+            self.states
+                .insert(action.id, State::UnderWay { deadline_ms: None });
             begun.push(action);
         }
         begun
@@ -62,29 +68,34 @@ impl Transition {
         let limit = self.graph.batch_limit as usize;
         let full = limit > 0 && self.under_way().count() >= limit;
         let open = self.graph.synapses.iter().filter(|s| {
-            s.inputs.iter().all(|id| self.states.get(id).is_none_or(|s| *s == State::Done))
+            s.inputs
+                .iter()
+                .all(|id| self.states.get(id).is_none_or(|s| *s == State::Done))
         });
         let actions = open.flat_map(|s| s.actions.iter().map(move |a| (s.priority, a)));
         let waiting = actions.filter(|(_, a)| self.states.get(&a.id) == Some(&State::Waiting));
         let able = waiting.filter(|(_, a)| a.kind == ActionKind::Pseudo || (!full && gate(a)));
-        let best = able.max_by_key(|(priority, a)| (a.kind == ActionKind::Pseudo, *priority, u32::MAX - a.id));
+        let best = able
+            .max_by_key(|(priority, a)| (a.kind == ActionKind::Pseudo, *priority, u32::MAX - a.id));
         best.map(|(_, a)| (a.clone(), a.kind == ActionKind::Pseudo))
     }
 
     /// The action was dispatched and must be over by then.
-    pub fn set_deadline(&mut self, id: u32, deadline_ms: u64) {
+    pub(crate) fn set_deadline(&mut self, id: u32, deadline_ms: u64) {
         if let Some(state @ State::UnderWay { .. }) = self.states.get_mut(&id) {
-            *state = State::UnderWay { deadline_ms: Some(deadline_ms) };
+            *state = State::UnderWay {
+                deadline_ms: Some(deadline_ms),
+            };
         }
     }
 
     /// An action went well. Returns whether it was under way.
-    pub fn complete(&mut self, id: u32) -> bool {
+    pub(crate) fn complete(&mut self, id: u32) -> bool {
         self.end(id, State::Done)
     }
 
     /// An action failed: what waits for it never begins.
-    pub fn fail(&mut self, id: u32) -> bool {
+    pub(crate) fn fail(&mut self, id: u32) -> bool {
         self.end(id, State::Failed)
     }
 
@@ -99,38 +110,38 @@ impl Transition {
     }
 
     /// Begins nothing more.
-    pub fn abort(&mut self, reason: &str) {
+    pub(crate) fn abort(&mut self, reason: &str) {
         if self.aborted.is_none() {
             self.aborted = Some(reason.to_owned());
         }
     }
 
     /// Why it was aborted.
-    pub fn aborted(&self) -> Option<&str> {
+    pub(crate) fn aborted(&self) -> Option<&str> {
         self.aborted.as_deref()
     }
 
     /// The actions under way.
-    pub fn under_way(&self) -> impl Iterator<Item = &Action> {
+    pub(crate) fn under_way(&self) -> impl Iterator<Item = &Action> {
         let actions = self.graph.synapses.iter().flat_map(|s| &s.actions);
         actions.filter(|a| matches!(self.states.get(&a.id), Some(State::UnderWay { .. })))
     }
 
     /// One of its actions.
-    pub fn action(&self, id: u32) -> Option<&Action> {
+    pub(crate) fn action(&self, id: u32) -> Option<&Action> {
         let mut actions = self.graph.synapses.iter().flat_map(|s| &s.actions);
         actions.find(|a| a.id == id)
     }
 
     /// The actions whose deadline has come.
-    pub fn overdue(&self, now_ms: u64) -> Vec<u32> {
+    pub(crate) fn overdue(&self, now_ms: u64) -> Vec<u32> {
         let due = |s: &State| matches!(s, State::UnderWay { deadline_ms: Some(d) } if *d <= now_ms);
         let ids = self.states.iter().filter(|(_, s)| due(s));
         ids.map(|(id, _)| *id).collect()
     }
 
     /// The next deadline.
-    pub fn deadline(&self) -> Option<u64> {
+    pub(crate) fn deadline(&self) -> Option<u64> {
         let deadlines = self.states.values().filter_map(|s| match s {
             State::UnderWay { deadline_ms } => *deadline_ms,
             _ => None,
@@ -139,13 +150,13 @@ impl Transition {
     }
 
     /// Whether nothing is under way and nothing more can begin, whatever the gate says.
-    pub fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         self.under_way().next().is_none()
             && (self.aborted.is_some() || self.next(&|_| true).is_none())
     }
 
     /// Nodes with an action that has not ended well.
-    pub fn unfinished_nodes(&self) -> BTreeSet<&str> {
+    pub(crate) fn unfinished_nodes(&self) -> BTreeSet<&str> {
         let actions = self.graph.synapses.iter().flat_map(|s| &s.actions);
         let open = actions.filter(|a| self.states.get(&a.id) != Some(&State::Done));
         open.filter_map(|a| a.node.as_deref()).collect()
@@ -161,10 +172,17 @@ mod tests {
         let synapse = |(id, kind, priority, inputs): &(u32, ActionKind, i32, &[u32])| Synapse {
             id: *id,
             priority: *priority,
-            actions: vec![Action { id: *id, kind: *kind, ..Action::default() }],
+            actions: vec![Action {
+                id: *id,
+                kind: *kind,
+                ..Action::default()
+            }],
             inputs: inputs.to_vec(),
         };
-        Graph { synapses: spec.iter().map(synapse).collect(), ..Graph::default() }
+        Graph {
+            synapses: spec.iter().map(synapse).collect(),
+            ..Graph::default()
+        }
     }
 
     fn ids(actions: &[Action]) -> Vec<u32> {
@@ -174,12 +192,15 @@ mod tests {
     #[test]
     fn order_priority_and_pseudo_events() {
         use ActionKind::{Pseudo, Resource};
-        let mut t = Transition::new(1, graph(&[
-            (1, Resource, 0, &[]),
-            (2, Resource, 10, &[]),
-            (3, Pseudo, 0, &[1, 2]),
-            (4, Resource, 0, &[3]),
-        ]));
+        let mut t = Transition::new(
+            1,
+            graph(&[
+                (1, Resource, 0, &[]),
+                (2, Resource, 10, &[]),
+                (3, Pseudo, 0, &[1, 2]),
+                (4, Resource, 0, &[3]),
+            ]),
+        );
         assert_eq!(ids(&t.begin(&|_| true)), [2, 1]);
         assert!(t.begin(&|_| true).is_empty());
         assert!(t.complete(1) && !t.complete(1));
@@ -193,7 +214,11 @@ mod tests {
     #[test]
     fn failures_abort_and_limits_hold() {
         use ActionKind::Resource;
-        let mut g = graph(&[(1, Resource, 0, &[]), (2, Resource, 0, &[]), (3, Resource, 0, &[1])]);
+        let mut g = graph(&[
+            (1, Resource, 0, &[]),
+            (2, Resource, 0, &[]),
+            (3, Resource, 0, &[1]),
+        ]);
         g.batch_limit = 1;
         let mut t = Transition::new(1, g);
         assert_eq!(ids(&t.begin(&|_| true)), [1]);
