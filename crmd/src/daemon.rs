@@ -427,3 +427,6 @@ where
     let ending = Ending::Broken(format!("cannot serve {whom} any more: {why}"));
     let _ = events.send(Event::Stop(ending));
 }
+
+#[cfg(test)]
+mod tests;
