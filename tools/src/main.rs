@@ -1,7 +1,13 @@
 //! The `systole` executable: every program of the project, chosen by the name it is called by
 //! (`crm_resource`, `crmd`, …) or by its first argument (`systole demo`).
 
+mod active;
 mod cluster;
+mod crm_attribute;
+mod crm_node;
+mod crm_resource;
+mod crmadmin;
+mod daemon;
 mod supervise;
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
@@ -13,6 +19,10 @@ type Applet = fn(Vec<OsString>) -> ExitCode;
 #[rustfmt::skip] // one line each, whatever their number
 const APPLETS: &[(&str, Applet)] = &[
     ("cluster", cluster::main),
+    ("crm_attribute", crm_attribute::main),
+    ("crm_node", crm_node::main),
+    ("crm_resource", crm_resource::main),
+    ("crmadmin", crmadmin::main),
     ("crmd", crmd::main),
     ("lab", lab::lab),
     ("ocf-runner", ocf_runner::main),
