@@ -1,7 +1,9 @@
 //! `systole lab …`: the commands people type, and those the lab starts itself with (hidden).
 
 use crate::{
-    boot, daemon,
+    boot,
+    cluster::{self, Cluster},
+    daemon,
     error::LabError,
     exec,
     hold::Hold,
@@ -145,6 +147,8 @@ enum Verb {
         node: String,
     },
     #[command(hide = true)]
+    CrashProgram { name: String },
+    #[command(hide = true)]
     Hold {
         deed: String,
         #[arg(long)]
@@ -182,9 +186,12 @@ fn act(verb: Verb) -> Result<ExitCode, LabError> {
             at,
             nodes,
             links,
-            bare: _,
+            bare,
         } => {
             let lab = up::up(at.layout(), &Spec::new(nodes, links)?)?;
+            if !bare {
+                Cluster::make(&lab, cluster::EXAMPLE, &mut |step| println!("  {step}"))?;
+            }
             status(&lab)?;
         }
         Verb::Down { at } => up::down(&at.layout())?,
@@ -219,6 +226,7 @@ fn act(verb: Verb) -> Result<ExitCode, LabError> {
         Verb::Daemon { at, tied } => daemon::run(at.layout(), tied)?,
         Verb::Boot { at, node } => boot::boot(&at.layout(), &node)?,
         Verb::Init { node: _ } => init::run()?,
+        Verb::CrashProgram { name } => init::crash_program(&name)?,
         Verb::Hold {
             deed,
             resource,

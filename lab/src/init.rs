@@ -2,7 +2,7 @@
 //! that come in from outside. Its end is the end of every process of the node.
 
 use crate::{
-    error::{LabError, While},
+    error::{LabError, While, said},
     exec::{self, ExecAnswer, ExecAsk},
     isolate,
     layout::IN_NODE_OWN,
@@ -11,7 +11,7 @@ use crate::{
 use rustix::{
     io::Errno,
     net::{RecvFlags, recv},
-    process::{Pid, Signal, WaitOptions, WaitStatus, kill_process_group, wait},
+    process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, kill_process_group, wait},
 };
 use std::{
     collections::BTreeMap,
@@ -212,4 +212,42 @@ fn service_log() -> io::Result<File> {
         .append(true)
         .create(true)
         .open(Path::new(IN_NODE_OWN).join("log/systole.log"))
+}
+
+/// SIGKILL for the processes of this node that run a program of ours, under its own name or as the
+/// first word after `systole`.
+pub(crate) fn crash_program(name: &str) -> Result<(), LabError> {
+    let mut killed = 0;
+    for entry in fs::read_dir("/proc")
+        .during(|| "read /proc".into())?
+        .flatten()
+    {
+        let pid = entry
+            .file_name()
+            .to_str()
+            .and_then(|n| n.parse().ok())
+            .and_then(Pid::from_raw);
+        let Some(pid) = pid.filter(|_| runs(&entry.path(), name)) else {
+            continue;
+        };
+        kill_process(pid, Signal::KILL)
+            .during(|| format!("kill {name} (process {})", pid.as_raw_nonzero()))?;
+        killed += 1;
+    }
+    if killed == 0 {
+        said(format!("{name} does not run on this node"))
+    } else {
+        Ok(())
+    }
+}
+
+fn runs(process: &Path, name: &str) -> bool {
+    let line = fs::read(process.join("cmdline")).unwrap_or_default();
+    let line = String::from_utf8_lossy(&line).into_owned();
+    let mut words = line.split('\0');
+    let program = words
+        .next()
+        .and_then(|w| w.rsplit('/').next())
+        .unwrap_or_default();
+    program == name || (program == "systole" && words.next() == Some(name))
 }

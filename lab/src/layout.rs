@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::{
     fs, io,
     net::Ipv4Addr,
-    os::unix::fs::DirBuilderExt,
+    os::unix::fs::{DirBuilderExt, symlink},
     path::{Path, PathBuf},
 };
 
@@ -13,6 +13,8 @@ use std::{
 pub(crate) const IN_NODE_SHARED: &str = "/run/lab";
 /// Where a node's own folder appears in it.
 pub(crate) const IN_NODE_OWN: &str = "/run/node";
+/// What is `/` to the daemons' files of a node; its `run` is the real one.
+pub(crate) const IN_NODE_ROOT: &str = "/run/node/root";
 /// First names given to nodes.
 const NAMES: [&str; 12] = [
     "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa",
@@ -136,10 +138,13 @@ impl Layout {
             fs::create_dir_all(&dir).during(|| format!("make {}", dir.display()))?;
         }
         for node in &spec.nodes {
-            for sub in ["etc", "state", "log", "run"] {
+            for sub in ["etc", "root", "log", "run"] {
                 let dir = self.node(node).join(sub);
                 fs::create_dir_all(&dir).during(|| format!("make {}", dir.display()))?;
             }
+            // So that a boot empties what a boot empties.
+            let run = self.node(node).join("root/run");
+            symlink("/run", &run).during(|| format!("make {}", run.display()))?;
         }
         let hosts = self.shared().join("hosts");
         fs::write(&hosts, spec.hosts()).during(|| format!("write {}", hosts.display()))?;

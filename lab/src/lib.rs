@@ -8,19 +8,26 @@
 pub mod audit;
 mod boot;
 mod cli;
+mod client;
 mod clock;
+mod cluster;
 mod daemon;
+pub mod demo;
+pub mod drill;
 mod error;
 mod events;
 mod exec;
 mod hold;
 mod init;
+mod interrupt;
 mod isolate;
 mod layout;
 mod network;
 mod power;
 mod remote;
+mod timeline;
 mod up;
+mod wait;
 mod wire;
 
 pub use cli::lab;

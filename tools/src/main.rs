@@ -24,6 +24,8 @@ const APPLETS: &[(&str, Applet)] = &[
     ("crm_resource", crm_resource::main),
     ("crmadmin", crmadmin::main),
     ("crmd", crmd::main),
+    ("demo", lab::demo::main),
+    ("drill", lab::drill::main),
     ("lab", lab::lab),
     ("ocf-runner", ocf_runner::main),
     ("supervise", supervise::main),
@@ -31,12 +33,12 @@ const APPLETS: &[(&str, Applet)] = &[
 
 fn main() -> ExitCode {
     let mut args: Vec<OsString> = std::env::args_os().collect();
-    let called = args.first().map(|a| base_name(a)).unwrap_or_default();
+    let called = args.first().map(base_name).unwrap_or_default();
     if let Some(applet) = find(&called) {
         args.remove(0);
         return applet(args);
     }
-    let named = args.get(1).map(|a| base_name(a)).unwrap_or_default();
+    let named = args.get(1).map(base_name).unwrap_or_default();
     match find(&named) {
         Some(applet) => applet(args.split_off(2)),
         None => usage(&named),

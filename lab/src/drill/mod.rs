@@ -1,0 +1,287 @@
+//! `systole drill`: plays a fault against a cluster in a lab. What is expected is said before anything is
+//! done; what happened is measured from outside, by the audited agents and the power switches; the report
+//! holds every figure and every broken expectation.
+
+mod crash;
+mod moved;
+pub(crate) mod report;
+mod service;
+mod whole_daemon;
+
+use crate::{
+    cluster::{self, Cluster},
+    error::LabError,
+    events::Event,
+    interrupt::Guard,
+    layout::{Layout, Spec},
+    remote::Lab,
+    timeline::{self, Paint},
+    up::TiedLab,
+    wait::wait_for,
+};
+use clap::{Parser, ValueEnum};
+use report::{Report, Run};
+use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, process::ExitCode, time::Duration};
+
+/// Until a fault's effect is seen.
+const EFFECT_LIMIT: Duration = Duration::from_secs(30);
+/// Until a fenced node is a member again.
+const REJOIN_LIMIT: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(2);
+
+/// The faults.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Drill {
+    /// Everything on the node that runs a resource is killed; the kernel survives.
+    NodeCrash,
+    /// A resource is moved on purpose.
+    PlannedMove,
+    /// The service of a resource dies.
+    ResourceCrash,
+    /// crmd is killed on the node that runs a resource.
+    DaemonCrash,
+}
+
+impl Drill {
+    /// As it is called on the command line.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::NodeCrash => "node-crash",
+            Self::PlannedMove => "planned-move",
+            Self::ResourceCrash => "resource-crash",
+            Self::DaemonCrash => "daemon-crash",
+        }
+    }
+
+    /// What kind of fault it is, said beside every figure.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::NodeCrash => "kernel survives",
+            Self::PlannedMove => "command to started",
+            Self::ResourceCrash => "failed monitor to restarted",
+            Self::DaemonCrash => "SIGKILL of crmd",
+        }
+    }
+
+    /// What must hold, said before anything is done.
+    pub(crate) fn expectations(self) -> &'static [&'static str] {
+        match self {
+            Self::NodeCrash => &crash::EXPECTATIONS,
+            Self::PlannedMove => &moved::EXPECTATIONS,
+            Self::ResourceCrash => &service::EXPECTATIONS,
+            Self::DaemonCrash => &whole_daemon::EXPECTATIONS,
+        }
+    }
+
+    /// Plays it once against a cluster at rest.
+    pub(crate) fn play(self, cluster: &Cluster<'_>) -> Result<Run, LabError> {
+        let mut before = Before::look(cluster)?;
+        match self {
+            Self::NodeCrash => crash::play(&mut before),
+            Self::PlannedMove => moved::play(&mut before),
+            Self::ResourceCrash => service::play(&mut before),
+            Self::DaemonCrash => whole_daemon::play(&mut before),
+        }
+    }
+}
+
+/// How things stood before the fault, and what has happened since.
+pub(crate) struct Before<'a> {
+    /// The cluster.
+    pub(crate) cluster: &'a Cluster<'a>,
+    /// Where every resource ran.
+    pub(crate) active: BTreeMap<String, String>,
+    /// Resource the drill is about.
+    pub(crate) resource: String,
+    /// Node that ran it.
+    pub(crate) node: String,
+    seen_audit: usize,
+    seen_lab: usize,
+}
+
+impl<'a> Before<'a> {
+    fn look(cluster: &'a Cluster<'a>) -> Result<Self, LabError> {
+        let active = cluster.settle()?;
+        let Some((resource, node)) = active
+            .first_key_value()
+            .map(|(r, n)| (r.clone(), n.clone()))
+        else {
+            return Err(LabError::Said(
+                "no audited resource is configured: there is nothing to measure".into(),
+            ));
+        };
+        let (audit, lab) = (cluster.lab.audit_events()?, cluster.lab.events()?);
+        Ok(Self {
+            cluster,
+            active,
+            resource,
+            node,
+            seen_audit: audit.len(),
+            seen_lab: lab.len(),
+        })
+    }
+
+    /// The lab.
+    pub(crate) fn lab(&self) -> &'a Lab {
+        self.cluster.lab
+    }
+
+    /// What audited agents did since.
+    pub(crate) fn audit(&self) -> Result<Vec<Event>, LabError> {
+        Ok(self.lab().audit_events()?.split_off(self.seen_audit))
+    }
+
+    /// What the lab did since.
+    pub(crate) fn power(&self) -> Result<Vec<Event>, LabError> {
+        Ok(self.lab().events()?.split_off(self.seen_lab))
+    }
+
+    /// Waits until an audited agent did something.
+    pub(crate) fn wait_audit(
+        &self,
+        what: &str,
+        wanted: impl Fn(&Event) -> bool,
+    ) -> Result<Event, LabError> {
+        wait_for(what, EFFECT_LIMIT, POLL, || {
+            Ok(self.audit()?.into_iter().find(|e| wanted(e)))
+        })
+    }
+
+    /// A run with its timeline so far.
+    pub(crate) fn run(&self) -> Result<Run, LabError> {
+        let mut events = self.audit()?;
+        events.extend(self.power()?);
+        events.sort_by(|a, b| a.at.boottime_ms.total_cmp(&b.at.boottime_ms));
+        Ok(Run {
+            resource: self.resource.clone(),
+            node: self.node.clone(),
+            events,
+            ..Run::default()
+        })
+    }
+
+    /// Resources and nodes that were started or stopped although they should not have been.
+    pub(crate) fn strangers(
+        &self,
+        concerned: impl Fn(&Event) -> bool,
+    ) -> Result<Vec<String>, LabError> {
+        let changes = [
+            "start",
+            "started",
+            "stop",
+            "stopped",
+            "double",
+            "monitor-failed",
+        ];
+        let strange = self
+            .audit()?
+            .into_iter()
+            .filter(|e| changes.contains(&e.event.as_str()) && !concerned(e));
+        Ok(strange
+            .map(|e| format!("{} of {} on {}", e.event, e.resource, e.node))
+            .collect())
+    }
+
+    /// Nodes that were fenced.
+    pub(crate) fn fenced(&self) -> Result<Vec<String>, LabError> {
+        let requests = self
+            .power()?
+            .into_iter()
+            .filter(|e| e.event == "fence-request");
+        Ok(requests.map(|e| e.node).collect())
+    }
+}
+
+#[derive(Parser)]
+#[command(
+    name = "systole drill",
+    about = "Plays a fault against a lab and measures what it costs"
+)]
+struct Command {
+    /// Which fault.
+    drill: Drill,
+    /// How many times, one after another.
+    #[arg(long, default_value_t = 1)]
+    runs: u32,
+    /// A lab that is up already; without it the drill makes one of its own and removes it afterwards.
+    #[arg(long)]
+    lab: Option<PathBuf>,
+    /// Nodes of its own lab.
+    #[arg(long, default_value_t = 3)]
+    nodes: usize,
+    /// Where the report is written as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+/// The `systole drill` program.
+pub fn main(args: Vec<OsString>) -> ExitCode {
+    let words = std::iter::once(OsString::from("systole drill")).chain(args);
+    let command = match Command::try_parse_from(words) {
+        Ok(command) => command,
+        Err(e) => {
+            let _ = e.print();
+            return ExitCode::from(if e.use_stderr() { 64 } else { 0 });
+        }
+    };
+    match drill(&command) {
+        Ok(report) if report.ok => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(e) => {
+            eprintln!("systole drill {}: {e}", command.drill.name());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn drill(command: &Command) -> Result<Report, LabError> {
+    let paint = Paint::of_terminal();
+    match &command.lab {
+        Some(dir) => {
+            let lab = Lab::open(Layout::new(dir.clone()))?;
+            play_all(command, &Cluster::new(&lab), paint)
+        }
+        None => {
+            let guard = Guard::new()?;
+            let lab = own_lab(&guard, "drill", command.nodes)?;
+            let made = Cluster::make(&lab, cluster::EXAMPLE, &mut |step| println!("  {step}"));
+            let result = made.and_then(|cluster| play_all(command, &cluster, paint));
+            guard.end();
+            result
+        }
+    }
+}
+
+/// A lab that ends with us, in a directory of its own.
+pub(crate) fn own_lab(guard: &Guard, purpose: &str, nodes: usize) -> Result<Lab, LabError> {
+    let mut name = Layout::default_dir().into_os_string();
+    name.push(format!("-{purpose}-{}", std::process::id()));
+    let tied = TiedLab::up(Layout::new(name), &Spec::new(nodes, 1)?)?;
+    let lab = tied.lab().clone();
+    guard.keep(tied);
+    Ok(lab)
+}
+
+fn play_all(command: &Command, cluster: &Cluster<'_>, paint: Paint) -> Result<Report, LabError> {
+    let drill = command.drill;
+    println!("Drill {} ({}). Expected:", drill.name(), drill.label());
+    for expectation in drill.expectations() {
+        println!("  - {expectation}");
+    }
+    let mut report = Report::new(drill);
+    for number in 1..=command.runs {
+        let run = drill.play(cluster)?;
+        println!(
+            "\nRun {number} of {}: {} on {}",
+            command.runs, run.resource, run.node
+        );
+        timeline::print(&run, paint);
+        report.add(run);
+    }
+    report.conclude(&cluster.lab.audit()?);
+    report.print(paint);
+    if let Some(file) = &command.json {
+        report.write(file)?;
+    }
+    Ok(report)
+}

@@ -1,0 +1,67 @@
+//! Every drill once against one lab, and the proof that their audit can fail.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // nothing here but tests
+
+use tests::{CommandLab, executable};
+
+fn last_report(text: &str) -> &str {
+    text.split("Report:").last().unwrap_or_default()
+}
+
+#[test]
+fn every_drill_finds_what_it_expects() {
+    let Some(program) = executable("drills") else {
+        return;
+    };
+    let lab = CommandLab::up(&program, &[]);
+    for drill in [
+        "planned-move",
+        "resource-crash",
+        "daemon-crash",
+        "node-crash",
+    ] {
+        let ended = lab.drill(drill, &[]);
+        assert_eq!(ended.code, Some(0), "{drill}:\n{}", ended.text);
+        let expected = ended.text.find("Expected:").unwrap_or(usize::MAX);
+        let happened = ended.text.find("Run 1").unwrap_or(0);
+        assert!(
+            expected < happened,
+            "{drill} must say first what it expects:\n{}",
+            ended.text
+        );
+        assert!(
+            last_report(&ended.text).contains("every expectation held"),
+            "{drill}:\n{}",
+            ended.text
+        );
+    }
+}
+
+#[test]
+fn a_double_start_on_purpose_fails_the_drill() {
+    let Some(program) = executable("a double start") else {
+        return;
+    };
+    let lab = CommandLab::up(&program, &[]);
+    let audit = lab.audit();
+    assert_eq!(audit.code, Some(0), "{}", audit.text);
+    let line = audit
+        .text
+        .lines()
+        .find(|l| l.starts_with("web is active on "))
+        .unwrap_or_default();
+    let home = line.rsplit(' ').next().unwrap_or_default().to_owned();
+    let other = ["alpha", "beta", "gamma"]
+        .into_iter()
+        .find(|n| *n != home)
+        .unwrap();
+    assert_eq!(lab.agent(other, "web", "start").code, Some(0));
+    let ended = lab.drill("planned-move", &[]);
+    assert_eq!(ended.code, Some(1), "{}", ended.text);
+    assert!(ended.text.contains("ACTIVE TWICE"), "{}", ended.text);
+    assert!(
+        ended.text.contains(&format!("web started on {other}")),
+        "{}",
+        ended.text
+    );
+}
