@@ -90,11 +90,12 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
 
 fn log_to_stderr() {
     let filter = EnvFilter::try_from_env(LOG_VARIABLE)
-        .unwrap_or_else(|_| EnvFilter::new("info,openraft=warn"));
+        .unwrap_or_else(|_| EnvFilter::new("info,openraft=error"));
     // Fails only if a subscriber is there already, as in a test.
     let _ = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(false)
+        .with_target(false)
         .with_env_filter(filter)
         .try_init();
 }

@@ -6,7 +6,10 @@
 //!
 //! Must never: report something durable that is not, leave a hole, or reorder two writes.
 
-use crate::raft_types::{LogEntry, LogId, Snapshot, SnapshotMeta, TypeConfig, Vote};
+use crate::{
+    raft_types::{LogEntry, LogId, Snapshot, SnapshotMeta, TypeConfig, Vote},
+    realtime,
+};
 use openraft::{
     LogState, OptionalSend, RaftLogReader,
     entry::RaftEntry,
@@ -127,7 +130,10 @@ impl LogStore {
         thread::Builder::new()
             .name("raft-log".to_owned())
             .stack_size(256 * 1024)
-            .spawn(move || write_all(&database, &queue))
+            .spawn(move || {
+                realtime::thread();
+                write_all(&database, &queue);
+            })
             .map_err(|source| OpenError::Thread {
                 path: path.to_owned(),
                 source,

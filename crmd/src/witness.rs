@@ -9,7 +9,17 @@ use crmd_core::{
 };
 use futures::future::join_all;
 use std::{io::ErrorKind, time::Duration};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::AsyncReadExt,
+    net::TcpStream,
+    time::{sleep, timeout},
+};
+
+/// How long a connection must hold to be more than a full backlog of somebody who is dying.
+const LISTEN: Duration = Duration::from_millis(15);
+
+/// Between two looks at a host that seems to live.
+const SECOND_LOOK: Duration = Duration::from_millis(60);
 
 /// Where a host may answer.
 #[derive(Clone, Debug, Default)]
@@ -38,7 +48,18 @@ pub(crate) fn probe(events: Events, peer: NodeName, targets: Targets, deadline_m
     });
 }
 
+/// Processes of a host that is being killed end one after the other, and a dying one's port still
+/// accepts for a moment: a sign of life is believed when it is there at a second look.
 async fn find(targets: &Targets, deadline: Duration) -> HostFinding {
+    let finding = look(targets, deadline).await;
+    if !matches!(finding, HostFinding::DaemonBack | HostFinding::HostLives) {
+        return finding;
+    }
+    sleep(SECOND_LOOK).await;
+    look(targets, deadline).await
+}
+
+async fn look(targets: &Targets, deadline: Duration) -> HostFinding {
     let ask = |port| {
         join_all(
             targets
@@ -50,22 +71,35 @@ async fn find(targets: &Targets, deadline: Duration) -> HostFinding {
     let ports = targets.ports;
     let (crmd, stonithd, witness) =
         tokio::join!(ask(ports.crmd), ask(ports.stonithd), ask(ports.witness));
-    let all: Vec<Answer> = [stonithd, witness].concat();
+    let others = [stonithd, witness].concat();
     if crmd.contains(&Answer::Accepted) {
         HostFinding::DaemonBack
-    } else if all.contains(&Answer::Accepted) {
+    } else if others.contains(&Answer::Accepted) {
         HostFinding::HostLives
-    } else if !all.is_empty() && all.iter().chain(&crmd).all(|a| *a == Answer::Refused) {
+    } else if !crmd.is_empty() && others.iter().chain(&crmd).all(|a| *a == Answer::Refused) {
         HostFinding::AllRefused
     } else {
         HostFinding::Silent
     }
 }
 
+/// The daemons wait for us to speak, the supervisor closes at once. A reset right after the connection
+/// comes from the kernel: whoever listened is gone.
 async fn knock(address: &str, port: u16, deadline: Duration) -> Answer {
-    match timeout(deadline, TcpStream::connect((address, port))).await {
-        Ok(Ok(_)) => Answer::Accepted,
-        Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => Answer::Refused,
+    let mut stream = match timeout(deadline, TcpStream::connect((address, port))).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return told(&error),
+        Err(_) => return Answer::Nothing,
+    };
+    match timeout(LISTEN, stream.read(&mut [0])).await {
+        Ok(Err(error)) => told(&error),
+        _ => Answer::Accepted,
+    }
+}
+
+fn told(error: &std::io::Error) -> Answer {
+    match error.kind() {
+        ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset => Answer::Refused,
         _ => Answer::Nothing,
     }
 }
@@ -102,5 +136,28 @@ mod tests {
         for (targets, expected) in cases {
             assert_eq!(find(&targets, deadline).await, expected, "{targets:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_supervisor_that_closes_at_once_lives() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        std::thread::spawn(move || while listener.accept().is_ok() {});
+        let finding = find(&targets(1, 1, port), Duration::from_millis(500)).await;
+        assert_eq!(finding, HostFinding::HostLives);
+    }
+
+    /// What a killed process leaves for a moment: the kernel accepts, then resets.
+    #[tokio::test]
+    async fn a_dying_listener_is_no_sign_of_life() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let dying = tokio::task::spawn_blocking(move || {
+            std::thread::sleep(Duration::from_millis(5));
+            drop(listener);
+        });
+        let finding = find(&targets(port, 1, 1), Duration::from_millis(500)).await;
+        assert_eq!(finding, HostFinding::AllRefused);
+        dying.await.unwrap();
     }
 }

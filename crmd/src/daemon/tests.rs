@@ -126,7 +126,11 @@ async fn three_agree_and_two_go_on_at_once_when_the_leader_is_gone() {
             .unwrap();
     }
     let voters: std::collections::BTreeSet<u64> = [1, 2, 3].into();
-    daemons[0].raft.change_membership(voters, false).await.unwrap();
+    daemons[0]
+        .raft
+        .change_membership(voters, false)
+        .await
+        .unwrap();
     let index = applied(&daemons[0]);
     eventually("all have applied it", || {
         daemons.iter().all(|d| applied(d) >= index)
@@ -142,7 +146,10 @@ async fn three_agree_and_two_go_on_at_once_when_the_leader_is_gone() {
     control.campaign();
     let took = eventually("a new leader", || leads(&daemons[0])).await;
     println!("a new leader after {} ms", took.as_millis());
-    assert!(took < Duration::from_millis(250), "{took:?}: it waited for a lease");
+    assert!(
+        took < Duration::from_millis(250),
+        "{took:?}: it waited for a lease"
+    );
     for daemon in daemons {
         daemon.stop();
         assert_eq!(daemon.run().await, Ending::Asked);
