@@ -8,6 +8,7 @@ mod names;
 mod parse;
 pub mod patch;
 pub mod path;
+pub mod schema;
 pub mod store;
 mod tree;
 pub mod version;
