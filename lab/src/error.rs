@@ -17,7 +17,9 @@ pub enum LabError {
     #[error("{0}")]
     Said(String),
     /// Namespaces are not to be had here.
-    #[error("namespaces are not allowed here: {0}")]
+    #[error(
+        "namespaces are not allowed here: {0}. Be root, or allow them (sysctl user.max_user_namespaces, and on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0); no fault can be played without them"
+    )]
     NoNamespaces(String),
     /// Something did not happen in its time.
     #[error("{what} within {limit_ms} ms")]
