@@ -74,6 +74,7 @@ impl Fencing {
             term: order.term,
             relayed: false,
             origin: order.origin,
+            device: String::new(),
         };
         match FencingClient::new(channel).execute(request).await {
             Ok(reply) => self.outcome(reply.into_inner()),

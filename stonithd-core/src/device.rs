@@ -184,7 +184,7 @@ impl Device {
     }
 
     /// A call of it.
-    pub(crate) fn call(&self, verb: Verb, target: &str, timeout_ms: u64) -> Call {
+    pub fn call(&self, verb: Verb, target: &str, timeout_ms: u64) -> Call {
         Call {
             device: self.id.clone(),
             kind: self.kind.clone(),
