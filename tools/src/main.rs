@@ -8,6 +8,7 @@ mod crm_node;
 mod crm_resource;
 mod crmadmin;
 mod daemon;
+mod stonith_admin;
 mod supervise;
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
@@ -28,6 +29,8 @@ const APPLETS: &[(&str, Applet)] = &[
     ("drill", lab::drill::main),
     ("lab", lab::lab),
     ("ocf-runner", ocf_runner::main),
+    ("stonith_admin", stonith_admin::main),
+    ("stonithd", stonithd::main),
     ("supervise", supervise::main),
 ];
 
