@@ -2,10 +2,14 @@
 //! (`crm_resource`, `crmd`, …) or by its first argument (`systole demo`).
 
 mod active;
+mod cibadmin;
 mod cluster;
+mod common;
 mod crm_attribute;
+mod crm_diff;
 mod crm_node;
 mod crm_resource;
+mod crm_verify;
 mod crmadmin;
 mod daemon;
 mod stonith_admin;
@@ -19,10 +23,13 @@ type Applet = fn(Vec<OsString>) -> ExitCode;
 /// Every program by its name, alphabetically.
 #[rustfmt::skip] // one line each, whatever their number
 const APPLETS: &[(&str, Applet)] = &[
+    ("cibadmin", cibadmin::main),
     ("cluster", cluster::main),
     ("crm_attribute", crm_attribute::main),
+    ("crm_diff", crm_diff::main),
     ("crm_node", crm_node::main),
     ("crm_resource", crm_resource::main),
+    ("crm_verify", crm_verify::main),
     ("crmadmin", crmadmin::main),
     ("crmd", crmd::main),
     ("demo", lab::demo::main),

@@ -1,0 +1,223 @@
+//! Where the configuration comes from: a file (`CIB_file`), a shadow (`CIB_shadow`) or the daemon.
+
+use super::{Failure, exit};
+use crate::daemon::{Daemon, DaemonError};
+use cib::{
+    Element,
+    edit::{self, EditError, Operation},
+    schema::{self, Problem, Severity},
+};
+use crmd_core::request::{CibChange, Request};
+use std::{
+    env, fs,
+    io::{Read as _, Write as _},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+/// The configuration a tool works on.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// A document in a file.
+    File(PathBuf),
+    /// What the cluster has.
+    Live(Box<Daemon>),
+}
+
+impl Source {
+    /// As the environment says.
+    ///
+    /// # Errors
+    /// No daemon answers (and no file is named).
+    pub(crate) fn from_environment() -> Result<Self, Failure> {
+        if let Some(file) = file_from_environment() {
+            return Ok(Self::File(file));
+        }
+        Ok(Self::Live(Box::new(Daemon::connect().map_err(of_daemon)?)))
+    }
+
+    /// The whole document.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(crate) fn document(&mut self) -> Result<Element, Failure> {
+        match self {
+            Self::File(file) => read_file(file),
+            Self::Live(daemon) => daemon.document().map_err(of_daemon),
+        }
+    }
+
+    /// Carries out an edit: checked against the schema and written, or committed by the cluster.
+    ///
+    /// # Errors
+    /// It is refused, by its own conditions or because the document would be invalid.
+    pub(crate) fn change(
+        &mut self,
+        operation: &Operation,
+        action: &str,
+        limit: Option<Duration>,
+    ) -> Result<(), ChangeError> {
+        match self {
+            Self::File(file) => change_file(file, operation),
+            Self::Live(daemon) => {
+                let change = CibChange {
+                    action: action.to_owned(),
+                    section: operation.section.clone(),
+                    xpath: operation.xpath.clone(),
+                    xml: operation
+                        .element
+                        .as_ref()
+                        .map(Element::to_xml_compact)
+                        .unwrap_or_default(),
+                    allow_create: operation.allow_create,
+                    origin: origin(),
+                };
+                let request = Request::Cib(change);
+                daemon.call(&request, limit).map_err(of_daemon)?;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Why a document stayed as it was.
+#[derive(Debug)]
+pub(crate) enum ChangeError {
+    /// What `create` was to add is there already.
+    Exists(Element),
+    /// The document would be invalid.
+    Invalid(Vec<Problem>),
+    /// Anything else.
+    Other(Failure),
+}
+
+impl From<Failure> for ChangeError {
+    fn from(failure: Failure) -> Self {
+        Self::Other(failure)
+    }
+}
+
+/// The file that `CIB_file` or `CIB_shadow` names.
+pub(crate) fn file_from_environment() -> Option<PathBuf> {
+    let value = |name| env::var_os(name).filter(|v| !v.is_empty());
+    if let Some(shadow) = value("CIB_shadow") {
+        return Some(shadow_file(&shadow.to_string_lossy()));
+    }
+    value("CIB_file").map(PathBuf::from)
+}
+
+/// Where the shadow of this name is.
+pub(crate) fn shadow_file(name: &str) -> PathBuf {
+    let directory = env::var_os("CIB_shadow_dir")
+        .map(PathBuf::from)
+        .or_else(|| env::var_os("HOME").map(|home| PathBuf::from(home).join(".cib")))
+        .unwrap_or_else(|| PathBuf::from("/var/lib/systole/shadow"));
+    directory.join(format!("shadow.{name}"))
+}
+
+/// Reads a document.
+///
+/// # Errors
+/// With file, line, reason and what would be right.
+pub(crate) fn read_file(file: &Path) -> Result<Element, Failure> {
+    let shown = file.display();
+    let text = fs::read_to_string(file).map_err(|error| {
+        let code = match error.kind() {
+            std::io::ErrorKind::NotFound => exit::NO_SUCH,
+            std::io::ErrorKind::PermissionDenied => exit::INSUFFICIENT_PRIVILEGE,
+            std::io::ErrorKind::InvalidData => exit::DATA,
+            _ => exit::IO,
+        };
+        Failure::new(code, format!("cannot read {shown}: {error}"))
+    })?;
+    parse(&text, &shown.to_string())
+}
+
+/// Parses a document; `name` says where it came from.
+///
+/// # Errors
+/// With line, reason and what would be right.
+pub(crate) fn parse(text: &str, name: &str) -> Result<Element, Failure> {
+    Element::parse(text).map_err(|e| Failure::new(exit::CONFIG, format!("{name}: {e}")))
+}
+
+/// Reads a document from standard input.
+///
+/// # Errors
+/// As for [`parse`].
+pub(crate) fn read_standard_input() -> Result<Element, Failure> {
+    let mut text = String::new();
+    std::io::stdin()
+        .read_to_string(&mut text)
+        .map_err(|e| Failure::new(exit::IO, format!("cannot read standard input: {e}")))?;
+    parse(&text, "standard input")
+}
+
+fn change_file(file: &Path, operation: &Operation) -> Result<(), ChangeError> {
+    let old = read_file(file)?;
+    let new = edit::apply(&old, operation).map_err(of_edit)?;
+    if new == old {
+        return Ok(());
+    }
+    let problems: Vec<_> = schema::check(&new)
+        .into_iter()
+        .filter(|p| p.severity == Severity::Error)
+        .collect();
+    if !problems.is_empty() {
+        return Err(ChangeError::Invalid(problems));
+    }
+    write_file(file, &new.to_xml()).map_err(ChangeError::Other)
+}
+
+/// Writes a whole file or leaves it as it was.
+///
+/// # Errors
+/// The directory or the file cannot be written.
+pub(crate) fn write_file(file: &Path, text: &str) -> Result<(), Failure> {
+    let mut new = file.as_os_str().to_owned();
+    new.push(format!(".{}.new", std::process::id()));
+    let new = PathBuf::from(new);
+    let write = || {
+        let mut open = fs::File::create(&new)?;
+        if let Ok(meta) = fs::metadata(file) {
+            open.set_permissions(meta.permissions())?;
+        }
+        open.write_all(text.as_bytes())?;
+        open.sync_all()?;
+        fs::rename(&new, file)
+    };
+    write().map_err(|error| {
+        // The half of a file that may be there is of no use.
+        let _ = fs::remove_file(&new);
+        let text = format!("cannot write {}: {error}", file.display());
+        Failure::new(exit::CANNOT_CREATE, text)
+    })
+}
+
+fn of_edit(error: EditError) -> ChangeError {
+    let code = match &error {
+        EditError::Exists { element, .. } => return ChangeError::Exists(element.clone()),
+        EditError::NotFound { .. } => exit::NO_SUCH,
+        EditError::OldVersion { .. } => exit::OLD,
+        EditError::Patch(_) => exit::ERROR,
+        EditError::Xml(_) => exit::CONFIG,
+        EditError::UnknownSection(_) | EditError::UnknownAction(_) | EditError::NoElement(_) => {
+            exit::USAGE
+        }
+        EditError::XPath(_) | EditError::DeleteRoot => exit::USAGE,
+    };
+    ChangeError::Other(Failure::new(code, error.to_string()))
+}
+
+/// A failure of the daemon's, with its exit code.
+pub(crate) fn of_daemon(error: DaemonError) -> Failure {
+    Failure::new(error.exit_code(), error.to_string())
+}
+
+/// Who asks, for the cluster's log.
+fn origin() -> String {
+    let user = env::var("USER").unwrap_or_else(|_| nix::unistd::getuid().to_string());
+    let tool = env::args().next().unwrap_or_default();
+    let tool = tool.rsplit('/').next().unwrap_or_default().to_owned();
+    format!("{user}/{tool}")
+}
