@@ -154,7 +154,7 @@ impl Coordinator {
             fences.map(later).min(),
             holds.filter(future).min(),
             self.changing.as_ref().map(|(_, _, ms)| later(*ms)),
-            self.proposed.values().map(|ms| later(*ms)).min(),
+            self.proposed.values().copied().filter(future).min(),
             self.transition
                 .as_ref()
                 .and_then(Transition::deadline)
