@@ -727,6 +727,8 @@ impl Node {
             life,
             incarnation,
             silent_ms: peer.map_or(0, |p| now.mono_ms.saturating_sub(p.heard_ms)),
+            addresses: state.member.addresses.clone(),
+            ports: state.member.ports,
         }
     }
 }

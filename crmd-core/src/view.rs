@@ -39,4 +39,10 @@ pub struct MemberView {
     pub incarnation: u64,
     /// Milliseconds since it was last heard.
     pub silent_ms: u64,
+    /// One address for each link.
+    #[serde(default)]
+    pub addresses: Vec<String>,
+    /// Its ports.
+    #[serde(default)]
+    pub ports: crate::entry::Ports,
 }

@@ -25,6 +25,15 @@ impl Admissions {
 
 #[tonic::async_trait]
 impl Admission for Admissions {
+    async fn remove(&self, node: &str) -> Result<(), String> {
+        let request = Request::RemoveMember { node: node.into() };
+        let answer = self.calls.call(request, None).await;
+        match answer.map_err(|status| status.message().to_owned())? {
+            Response::Refused(refusal) => Err(refusal.text),
+            _ => Ok(()),
+        }
+    }
+
     async fn admit(&self, applicant: Applicant) -> Result<Admitted, String> {
         let request = Request::Join {
             digest: applicant.digest,

@@ -22,7 +22,7 @@ mod client;
 mod service;
 mod token;
 
-pub use client::{JoinError, Joined, Newcomer, join};
+pub use client::{JoinError, Joined, Newcomer, join, leave};
 pub use service::{Admission, Admitted, Applicant, JoinService};
 pub use token::{Token, TokenError, digest};
 

@@ -2,7 +2,7 @@
 
 use super::{
     Failure,
-    call::call,
+    call::{self, call},
     found::{Place, create_dirs, list, obstacles, put_aside, save},
     output::say,
 };
@@ -40,7 +40,7 @@ fn valid(text: &str) -> Result<Duration, String> {
 
 impl MakeToken {
     pub(super) async fn run(&self, config: &Config) -> Result<(), Failure> {
-        let door = door(config)?;
+        let door = door(config).await?;
         let Config { cluster, node, .. } = config;
         let identity = Identity::load(&config.paths.identity_dir, &node.name, &cluster.id)?;
         let token = Token::generate(&identity.ca_fingerprint(), &cluster.name);
@@ -56,32 +56,33 @@ impl MakeToken {
 }
 
 /// Where a node to come must knock: the member that has the key of the cluster's authority.
-fn door(config: &Config) -> Result<String, Failure> {
+async fn door(config: &Config) -> Result<String, Failure> {
     let dir = &config.paths.identity_dir;
     if dir.join(files::CA_KEY).exists() {
         let own = config.node.addresses.first().copied();
         return own
-            .map(|address| shown(address, config.ports))
+            .map(|address| shown(address, config.ports.join))
             .ok_or_else(|| "this node has no address".into());
     }
     let keeper = identity::keeper(dir).unwrap_or_default();
-    let member = config.members.iter().find(|m| m.node == keeper);
-    match member.and_then(|m| m.addresses.first().map(|a| (*a, m.ports))) {
-        Some((address, ports)) => Ok(shown(address, ports)),
+    let members = call::state(config).await?.members;
+    let member = members.into_iter().find(|m| *m.node == *keeper);
+    let address = member.and_then(|m| Some((m.addresses.first()?.parse().ok()?, m.ports.join)));
+    match address {
+        Some((address, port)) => Ok(shown(address, port)),
         None => Err(format!(
-            "this node does not have the key of the cluster's CA ({}): make the token on the member where the cluster was made{}",
+            "this node does not have the key of the cluster's CA ({}): make the token on the member where the cluster was made ('{keeper}')",
             dir.join(files::CA_KEY).display(),
-            if keeper.is_empty() { keeper } else { format!(", '{keeper}'") }
         )
         .into()),
     }
 }
 
-fn shown(address: IpAddr, ports: Ports) -> String {
-    if ports.join == Ports::default().join {
+fn shown(address: IpAddr, port: u16) -> String {
+    if port == Ports::default().join {
         address.to_string()
     } else {
-        SocketAddr::new(address, ports.join).to_string()
+        SocketAddr::new(address, port).to_string()
     }
 }
 
@@ -119,16 +120,12 @@ impl Join {
         )?;
         save(&config, path)?;
         say(format_args!(
-            "This node, '{}' ({}), is a member of cluster '{}' (id {}) with {} others.",
+            "This node, '{}' ({}), is a member of cluster '{}' (id {}), which has {} members now.",
             config.node.name,
             list(&config.node.addresses),
             config.cluster.name,
             config.cluster.id,
-            config
-                .members
-                .iter()
-                .filter(|m| m.node != config.node.name)
-                .count()
+            config.members.len()
         ));
         say(format_args!("  configuration  {}", path.display()));
         say("Next: `systole cluster start`.");

@@ -31,18 +31,22 @@ pub(super) struct Stop {
 
 impl Stop {
     pub(super) async fn run(&self, config: &Config) -> Result<(), Failure> {
-        if !self.force {
-            let limit = Duration::from_secs(self.timeout);
-            let _held = hold(config)?;
-            leave(config, limit).await?;
+        if self.force {
             return end(config).await;
         }
-        end(config).await
+        stop(config, Duration::from_secs(self.timeout)).await
     }
 }
 
+/// Leaves in order and ends the daemons.
+pub(super) async fn stop(config: &Config, limit: Duration) -> Result<(), Failure> {
+    let _held = hold(config)?;
+    leave(config, limit).await?;
+    end(config).await
+}
+
 /// While this is held, the supervisor starts nothing again.
-pub(super) fn hold(config: &Config) -> Result<Option<Lock>, Failure> {
+fn hold(config: &Config) -> Result<Option<Lock>, Failure> {
     if !config.paths.run_dir.exists() {
         return Ok(None);
     }
@@ -84,7 +88,7 @@ async fn ends_within(config: &Config, daemon: &str, limit: Duration) -> bool {
 }
 
 /// Ends the supervisor, and with it the daemons; without one, the daemons themselves.
-pub(super) async fn end(config: &Config) -> Result<(), Failure> {
+async fn end(config: &Config) -> Result<(), Failure> {
     // SIGTERM, SIGKILL and a little.
     let limit = Duration::from_millis(config.timing.daemon_stop_timeout_ms).saturating_mul(4);
     let mut ended = 0;

@@ -3,12 +3,12 @@
 use super::{Token, member};
 use crate::{
     config::{Member, Ports, Timing},
-    identity::{IdentityError, KeyRequest, fingerprint},
-    tls::{ConnectError, pinned_channel},
+    identity::{Identity, IdentityError, KeyRequest, fingerprint},
+    tls::{ConnectError, Connector, Target, pinned_channel},
 };
 use proto::{
     PROTOCOL_VERSION,
-    join::{JoinReply, JoinRequest, join_client::JoinClient},
+    join::{JoinReply, JoinRequest, LeaveRequest, join_client::JoinClient},
 };
 use rustls_pki_types::{CertificateDer, pem::PemObject};
 use std::{
@@ -85,6 +85,9 @@ pub enum JoinError {
         "no answer within {0} ms: the token may be used up, look at the member's log and make another with `systole cluster token`"
     )]
     Silent(u64),
+    /// It did not say in time whether this node is removed.
+    #[error("no answer within {0} ms")]
+    NoAnswer(u64),
     /// The answer cannot be true.
     #[error("the answer of the member is not usable: {0}")]
     Answer(String),
@@ -129,6 +132,32 @@ pub async fn join(
             Err(ConnectError::Closed { address, reason }.into())
         }
         Err(status) => Err(JoinError::Refused(status.message().to_owned())),
+    }
+}
+
+/// Has the member `node` at `address` remove this node, which has left in order.
+///
+/// # Errors
+/// Every reason why not, in words fit for the person who typed the command.
+pub async fn leave(
+    address: SocketAddr,
+    node: &str,
+    identity: &Identity,
+    timing: &Timing,
+) -> Result<(), JoinError> {
+    let connector = Connector::new(identity, timing)?;
+    let target = Target {
+        address,
+        node,
+        from: None,
+    };
+    let connection = connector.connect(&target).await?;
+    let limit = Duration::from_millis(timing.join_timeout_ms);
+    let mut client = JoinClient::new(connection.channel);
+    match timeout(limit, client.leave(LeaveRequest {})).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(status)) => Err(JoinError::Refused(status.message().to_owned())),
+        Err(_) => Err(JoinError::NoAnswer(timing.join_timeout_ms)),
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
 use proto::{
     PROTOCOL_VERSION,
     join::{
-        JoinReply, JoinRequest,
+        JoinReply, JoinRequest, LeaveReply, LeaveRequest,
         join_server::{Join, JoinServer},
     },
 };
@@ -39,12 +39,15 @@ pub struct Admitted {
     pub members: Vec<Member>,
 }
 
-/// Who decides: the cluster, through `Request::Join`.
+/// Who decides: the cluster, through `Request::Join` and `Request::RemoveMember`.
 #[tonic::async_trait]
 pub trait Admission: Send + Sync + 'static {
     /// Uses up the token and makes the node a member; an error says in words why not (token
     /// unknown, used, expired; name taken; no quorum).
     async fn admit(&self, applicant: Applicant) -> Result<Admitted, String>;
+
+    /// Removes a member that has left in order; an error says in words why not.
+    async fn remove(&self, node: &str) -> Result<(), String>;
 }
 
 /// Serves `join.Join`.
@@ -175,6 +178,28 @@ impl Join for JoinService {
                     status.message()
                 );
                 Err(status)
+            }
+        }
+    }
+
+    async fn leave(&self, request: Request<LeaveRequest>) -> Result<Response<LeaveReply>, Status> {
+        let peer = tls::peer(request.extensions())?;
+        let node = &peer.node;
+        if node.is_empty() {
+            let reason = "only a node itself can have itself removed here, by its certificate";
+            return Err(Status::unauthenticated(reason));
+        }
+        match self.admission.remove(node).await {
+            Ok(()) => {
+                info!(
+                    "node '{node}' ({}) has left and is no member any more",
+                    peer.remote
+                );
+                Ok(Response::new(LeaveReply {}))
+            }
+            Err(reason) => {
+                warn!("node '{node}' ({}) is not removed: {reason}", peer.remote);
+                Err(Status::failed_precondition(reason))
             }
         }
     }

@@ -14,10 +14,18 @@ use tonic::transport::Server;
 
 /// A cluster's memory of tokens, as the core keeps it: good, then used.
 #[derive(Default)]
-struct Tokens(Mutex<BTreeMap<String, bool>>);
+struct Tokens(Mutex<BTreeMap<String, bool>>, Mutex<Vec<String>>);
 
 #[tonic::async_trait]
 impl Admission for Tokens {
+    async fn remove(&self, node: &str) -> Result<(), String> {
+        if node == "busy" {
+            return Err("busy is still running".into());
+        }
+        self.1.lock().unwrap().push(node.to_owned());
+        Ok(())
+    }
+
     async fn admit(&self, applicant: Applicant) -> Result<Admitted, String> {
         let mut tokens = self.0.lock().unwrap();
         match tokens.get_mut(&applicant.digest) {
@@ -197,6 +205,28 @@ async fn another_protocol_names_both_versions() {
     for part in ["9.0.0", "protocol 9", "0.1.0", "protocol 1"] {
         assert!(text.message().contains(part), "{text}");
     }
+}
+
+#[tokio::test]
+async fn a_node_has_itself_removed_and_nobody_else() {
+    let cluster = Cluster1::start(1);
+    let timing = Timing::default();
+    let authority = Authority::load(cluster.dir.path()).unwrap().unwrap();
+    let n2 = crate::identity::tests::identity(&authority, "n2");
+    leave(cluster.address, "n1", &n2, &timing).await.unwrap();
+    assert_eq!(*cluster.tokens.1.lock().unwrap(), ["n2"]);
+
+    let busy = crate::identity::tests::identity(&authority, "busy");
+    let error = leave(cluster.address, "n1", &busy, &timing)
+        .await
+        .unwrap_err();
+    assert!(error.to_string().contains("still running"), "{error}");
+
+    let stranger = crate::tls::pinned_channel(cluster.address, &cluster.fingerprint, &timing);
+    let mut client = proto::join::join_client::JoinClient::new(stranger.await.unwrap());
+    let refusal = client.leave(wire::LeaveRequest {}).await.unwrap_err();
+    assert_eq!(refusal.code(), tonic::Code::Unauthenticated);
+    assert_eq!(cluster.tokens.1.lock().unwrap().len(), 1);
 }
 
 #[test]

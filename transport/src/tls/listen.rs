@@ -55,7 +55,7 @@ pub enum ListenError {
 /// request.
 #[derive(Clone, Debug)]
 pub struct PeerInfo {
-    /// Node named by its certificate; empty on the join port, where callers have none.
+    /// Node named by its certificate; empty on the join port for callers that have none yet.
     pub node: String,
     /// Cluster named by it.
     pub cluster_id: String,
@@ -99,7 +99,7 @@ impl PeerListener {
         Self::with(addresses, identity, timing, Callers::Members)
     }
 
-    /// Listens for nodes that have no certificate yet; only the join service may be served here.
+    /// Listens for nodes that may have no certificate yet; only the join service may be served here.
     ///
     /// # Errors
     /// An address that cannot be listened on.
@@ -259,8 +259,8 @@ impl Shaker {
         let certificates = tls.get_ref().1.peer_certificates();
         match (self.callers, certificates.and_then(|c| c.first())) {
             (Callers::Members, None) => Err("it shows no certificate: not a member".to_owned()),
-            (Callers::Members, Some(certificate)) => identity::named(certificate),
-            (Callers::Anybody, _) => Ok(identity::Named {
+            (_, Some(certificate)) => identity::named(certificate),
+            (Callers::Anybody, None) => Ok(identity::Named {
                 node: String::new(),
                 cluster_id: String::new(),
             }),

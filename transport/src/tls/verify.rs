@@ -93,7 +93,7 @@ pub(super) fn pinned_client(fingerprint: &str) -> Result<ClientConfig, Error> {
 pub(super) enum Callers {
     /// A certificate of this cluster.
     Members,
-    /// Nothing: they show a token later (joining nodes).
+    /// A certificate of this cluster or none: they show a token later (joining nodes).
     Anybody,
 }
 
@@ -101,17 +101,16 @@ pub(super) enum Callers {
 pub(super) fn server(identity: &Identity, callers: Callers) -> Result<ServerConfig, Error> {
     let builder =
         ServerConfig::builder_with_provider(provider()).with_protocol_versions(&[&TLS13])?;
-    let builder = match callers {
-        Callers::Anybody => builder.with_no_client_auth(),
-        Callers::Members => {
-            let inner =
-                WebPkiClientVerifier::builder_with_provider(roots(&identity.ca)?, provider())
-                    .build()
-                    .map_err(|e| Error::General(e.to_string()))?;
-            let cluster_id = identity.named.cluster_id.clone();
-            builder.with_client_cert_verifier(Arc::new(ClientCheck { inner, cluster_id }))
-        }
+    let inner = WebPkiClientVerifier::builder_with_provider(roots(&identity.ca)?, provider());
+    let inner = match callers {
+        Callers::Members => inner,
+        Callers::Anybody => inner.allow_unauthenticated(),
     };
+    let check = ClientCheck {
+        inner: inner.build().map_err(|e| Error::General(e.to_string()))?,
+        cluster_id: identity.named.cluster_id.clone(),
+    };
+    let builder = builder.with_client_cert_verifier(Arc::new(check));
     let mut config = builder.with_single_cert(
         vec![identity.certificate.clone(), identity.ca.clone()],
         identity.key.clone_key(),
@@ -268,6 +267,10 @@ struct ClientCheck {
 }
 
 impl ClientCertVerifier for ClientCheck {
+    fn client_auth_mandatory(&self) -> bool {
+        self.inner.client_auth_mandatory()
+    }
+
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
         self.inner.root_hint_subjects()
     }
