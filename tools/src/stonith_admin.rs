@@ -4,7 +4,7 @@ mod installed;
 mod show;
 
 use crate::daemon::{self, Daemon, DaemonError, exit};
-use clap::{ArgAction, Parser, ValueEnum};
+use clap::{ArgAction, ArgGroup, Parser, ValueEnum};
 use crmd_core::request::{Request, Response};
 use proto::fencing::{
     AskRequest, CanRequest, Device, DevicesRequest, FenceReply, HistoryRequest, MonitorRequest,
@@ -21,8 +21,8 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 /// Queries and controls the fencing of nodes.
 #[derive(Debug, Parser)]
-#[command(name = "stonith_admin", version)]
-#[group(id = "command", required = true, multiple = false)]
+#[command(name = "stonith_admin", version, disable_version_flag = true)]
+#[command(group = ArgGroup::new("command").required(true).multiple(false))]
 struct Arguments {
     /// List the devices of the configuration.
     #[arg(short = 'L', long, group = "command")]
@@ -84,6 +84,9 @@ struct Arguments {
     /// Only the exit code, and errors.
     #[arg(short = 'q', long)]
     quiet: bool,
+    /// Print the version.
+    #[arg(short = '$', long, action = ArgAction::Version)]
+    version: Option<bool>,
     /// Form of the output.
     #[arg(long, value_name = "FORM", default_value = "text")]
     output_as: Form,
@@ -323,5 +326,26 @@ impl Shown {
             Self::Missing(_) => exit::NO_SUCH,
             _ => exit::OK,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_options_fit_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn one_command_is_needed() {
+        let parse = |words: &[&str]| Arguments::try_parse_from(words);
+        assert!(parse(&["stonith_admin", "-V"]).is_err());
+        assert!(parse(&["stonith_admin", "-B", "n1", "-F", "n1"]).is_err());
+        let words = ["stonith_admin", "-V", "--fence", "n1", "-t", "2min", "--output-as=xml"];
+        let arguments = parse(&words).unwrap();
+        assert_eq!(arguments.timeout, 120_000);
     }
 }
