@@ -2,6 +2,7 @@
 //!
 //! Everything except [`store`] is pure.
 
+pub mod acl;
 pub mod digest;
 pub mod edit;
 mod names;

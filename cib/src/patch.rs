@@ -11,6 +11,7 @@ mod compare;
 use crate::{Element, Version, digest};
 
 pub use apply::{PatchError, apply, apply_unversioned};
+pub(crate) use apply::{locate, parent_of};
 
 /// How a patch is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

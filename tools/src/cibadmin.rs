@@ -9,14 +9,16 @@ use crate::{
     daemon,
 };
 use cib::{
-    Element, digest,
+    Element,
+    acl::{self, Rendering, Subject},
+    digest,
     edit::{self, Action, Operation},
     path,
     schema::SchemaVersion,
     xpath,
 };
 use clap::{ArgGroup, Parser};
-use std::{ffi::OsString, path::PathBuf, process::ExitCode, time::Duration};
+use std::{ffi::OsString, io::IsTerminal as _, path::PathBuf, process::ExitCode, time::Duration};
 
 /// The set of features that documents we make name (that of Pacemaker 3.0.2).
 const FEATURE_SET: &str = "3.20.5";
@@ -95,6 +97,12 @@ struct Arguments {
     /// Values like `name++` count (they always do here).
     #[arg(long)]
     score: bool,
+    /// With --query and --user: show what that user may see and change.
+    #[arg(long, value_name = "HOW", num_args = 0..=1, default_missing_value = "auto")]
+    show_access: Option<ShowAccess>,
+    /// The user for --show-access.
+    #[arg(short = 'U', long, value_name = "USER")]
+    user: Option<String>,
     /// Do it although it is dangerous.
     #[arg(short = 'f', long)]
     force: bool,
@@ -115,6 +123,19 @@ struct Arguments {
     version: Option<bool>,
     #[command(flatten)]
     output: OutputArguments,
+}
+
+/// Values of `--show-access`.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum ShowAccess {
+    /// Coloured on a terminal, text otherwise.
+    Auto,
+    /// Lines before what has other rights.
+    Text,
+    /// In colours.
+    Color,
+    /// By prefixes of names.
+    Namespace,
 }
 
 /// The program.
@@ -209,6 +230,9 @@ fn print_digest(arguments: &Arguments, output: &mut Output) -> Result<u8, Failur
 
 fn query(arguments: &Arguments, output: &mut Output) -> Result<u8, Failure> {
     let document = Source::from_environment()?.document()?;
+    if let Some(how) = arguments.show_access {
+        return show_access(&document, how, arguments, output);
+    }
     if let Some(expression) = &arguments.xpath {
         return query_xpath(&document, expression, arguments, output);
     }
@@ -220,6 +244,28 @@ fn query(arguments: &Arguments, output: &mut Output) -> Result<u8, Failure> {
         return Err(Failure::new(exit::NO_SUCH, text));
     };
     output.document("output", &shown(found, arguments).to_xml());
+    Ok(exit::OK)
+}
+
+fn show_access(
+    document: &Element,
+    how: ShowAccess,
+    arguments: &Arguments,
+    output: &mut Output,
+) -> Result<u8, Failure> {
+    let Some(user) = &arguments.user else {
+        return Err(Failure::usage("say whose rights to show with --user USER"));
+    };
+    let subject = Subject { user, groups: &[] };
+    let rendering = match how {
+        ShowAccess::Text => Rendering::Text,
+        ShowAccess::Color => Rendering::Color,
+        ShowAccess::Namespace => Rendering::Namespace,
+        ShowAccess::Auto if std::io::stdout().is_terminal() => Rendering::Color,
+        ShowAccess::Auto => Rendering::Text,
+    };
+    let text = acl::render(document, &subject, rendering);
+    output.document("output", &text);
     Ok(exit::OK)
 }
 

@@ -211,7 +211,7 @@ fn place(result: &mut Element, patch: &Element) -> Result<(), PatchError> {
 }
 
 /// Everything before the last step.
-fn parent_of(path: &str) -> &str {
+pub(crate) fn parent_of(path: &str) -> &str {
     let mut end = 0;
     let mut rest = path;
     while let Some((_, after)) = split_step(rest).filter(|(_, after)| !after.is_empty()) {
@@ -244,7 +244,8 @@ fn split_step(path: &str) -> Option<(Step<'_>, &str)> {
     Some((Step { name, id }, rest))
 }
 
-fn locate(root: &Element, text: &str) -> Option<Path> {
+/// The place a path names.
+pub(crate) fn locate(root: &Element, text: &str) -> Option<Path> {
     let (step, mut rest) = split_step(text)?;
     if !matches(root, &step) {
         return None;

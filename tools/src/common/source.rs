@@ -4,6 +4,7 @@ use super::{Failure, exit};
 use crate::daemon::{Daemon, DaemonError};
 use cib::{
     Element,
+    acl::{self, Subject},
     edit::{self, EditError, Operation},
     schema::{self, Problem, Severity},
 };
@@ -42,7 +43,7 @@ impl Source {
     /// It cannot be read.
     pub(crate) fn document(&mut self) -> Result<Element, Failure> {
         match self {
-            Self::File(file) => read_file(file),
+            Self::File(file) => visible(&read_file(file)?),
             Self::Live(daemon) => daemon.document().map_err(of_daemon),
         }
     }
@@ -153,12 +154,47 @@ pub(crate) fn read_standard_input() -> Result<Element, Failure> {
     parse(&text, "standard input")
 }
 
+/// Who a file is read and changed as (`CIB_user`): access control lists of the document apply.
+/// A daemon asks the kernel instead.
+fn file_user() -> String {
+    env::var("CIB_user").unwrap_or_default()
+}
+
+fn visible(document: &Element) -> Result<Element, Failure> {
+    let user = file_user();
+    if !acl::binds(document, &user) {
+        return Ok(document.clone());
+    }
+    let subject = Subject {
+        user: &user,
+        groups: &[],
+    };
+    acl::visible(document, &subject).ok_or_else(|| {
+        let text = format!("the access control lists let user {user} see nothing");
+        Failure::new(exit::INSUFFICIENT_PRIVILEGE, text)
+    })
+}
+
+fn check_rights(old: &Element, new: &Element) -> Result<(), Failure> {
+    let user = file_user();
+    if !acl::binds(old, &user) {
+        return Ok(());
+    }
+    let subject = Subject {
+        user: &user,
+        groups: &[],
+    };
+    acl::check_change(old, new, &subject)
+        .map_err(|denied| Failure::new(exit::INSUFFICIENT_PRIVILEGE, denied.to_string()))
+}
+
 fn change_file(file: &Path, operation: &Operation) -> Result<(), ChangeError> {
     let old = read_file(file)?;
     let new = edit::apply(&old, operation).map_err(of_edit)?;
     if new == old {
         return Ok(());
     }
+    check_rights(&old, &new)?;
     let problems: Vec<_> = schema::check(&new)
         .into_iter()
         .filter(|p| p.severity == Severity::Error)
