@@ -772,6 +772,16 @@ impl Node {
                 );
             }
         }
+        // A founder that is not yet in the log would be given its own id again, as somebody else's.
+        if !self.state.members.contains_key(&self.identity.node) {
+            return self.reply(
+                &origin,
+                refused(
+                    RefusalKind::NoQuorum,
+                    "the cluster is only just being made: try again in a moment",
+                ),
+            );
+        }
         member.raft_id = self.state.last_raft_id + 1;
         if let Some(c) = &mut self.coordinator {
             if !c.work.joining.is_empty() {

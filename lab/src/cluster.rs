@@ -144,7 +144,11 @@ impl<'a> Cluster<'a> {
             POLL,
             || {
                 let view = client.state(ASK_LIMIT)?;
-                Ok((view.quorate && view.coordinator.is_some()).then_some(()))
+                let online = view
+                    .members
+                    .iter()
+                    .any(|m| &*m.node == node && m.state == "online");
+                Ok((view.quorate && view.coordinator.is_some() && online).then_some(()))
             },
         )
     }

@@ -47,7 +47,8 @@ fn start(lab: &CommandLab, node: &str) {
     fs::write(file, "/run/lab/bin/systole\nsupervise\n").unwrap();
     eventually(&format!("crmd of {node} with quorum"), || {
         let status = lab.sh(node, "systole cluster status");
-        status.text.contains("with quorum").then_some(())
+        let member = status.text.contains(&format!("{node} ")) && status.text.contains("online");
+        (status.text.contains("with quorum") && member).then_some(())
     });
 }
 

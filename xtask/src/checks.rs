@@ -121,6 +121,10 @@ fn depends(from: &str, on: &str) -> Option<bool> {
         // Present in the workspace but not below `from`: cargo warns and prints nothing.
         return Some(!answer.stdout.is_empty());
     }
+    // Several versions of it below `from`.
+    if said.contains("is ambiguous") {
+        return Some(true);
+    }
     said.contains("did not match any packages").then_some(false)
 }
 
