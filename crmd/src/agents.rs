@@ -2,6 +2,7 @@
 
 use crate::{
     driver::{Event, Events},
+    fence_devices::{self, FenceDevices},
     journal::{ExecGroup, Journal, Unfinished},
 };
 use crmd_core::{
@@ -21,6 +22,7 @@ use std::{
 #[derive(Clone, Debug)]
 pub(crate) struct Agents {
     runner: Runner,
+    devices: FenceDevices,
     events: Events,
     life: Arc<str>,
     running: Arc<Mutex<BTreeMap<ExecId, Handle>>>,
@@ -35,9 +37,10 @@ struct Handle {
 
 impl Agents {
     /// Nothing runs yet.
-    pub(crate) fn new(runner: Runner, events: Events, life: &Life) -> Self {
+    pub(crate) fn new(runner: Runner, devices: FenceDevices, events: Events, life: &Life) -> Self {
         Self {
             runner,
+            devices,
             events,
             life: life.id.as_str().into(),
             running: Arc::default(),
@@ -49,18 +52,30 @@ impl Agents {
         self.running().insert(exec, Handle::default());
         let agents = self.clone();
         tokio::spawn(async move {
-            let action = to_runner(action, mark(&agents.life, exec));
-            let spawned = |group: &process::Group, canceller: Canceller| {
-                agents.spawned(exec, group.clone(), canceller, &journal);
+            let outcome = match action.class.as_str() {
+                fence_devices::CLASS => agents.devices.run(&action).await,
+                _ => agents.run_agent(exec, action, &journal).await,
             };
-            let outcome = agents.runner.run(&action, spawned).await;
             agents.running().remove(&exec);
-            let outcome = to_core(&action, outcome);
             // A closed queue: the daemon is ending.
             let _ = agents
                 .events
                 .send(Event::Input(Input::AgentDone { exec, outcome }));
         });
+    }
+
+    async fn run_agent(
+        &self,
+        exec: ExecId,
+        action: AgentAction,
+        journal: &Journal,
+    ) -> AgentOutcome {
+        let action = to_runner(action, mark(&self.life, exec));
+        let spawned = |group: &process::Group, canceller: Canceller| {
+            self.spawned(exec, group.clone(), canceller, journal);
+        };
+        let outcome = self.runner.run(&action, spawned).await;
+        to_core(&action, outcome)
     }
 
     /// Ends a running action with its whole group; its outcome comes as always.

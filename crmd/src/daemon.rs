@@ -5,6 +5,7 @@ use crate::{
     cib_file::CibFile,
     clock,
     driver::{Driver, Effects, Ending, Event, EventQueue, Events, Snapshot},
+    fence_devices::FenceDevices,
     fencing::Fencing,
     join::{self, Admissions},
     journal::{Journal, JournalError},
@@ -252,7 +253,12 @@ impl Start<'_> {
             raft: control.clone(),
             voters: voters.clone(),
             journal,
-            agents: Agents::new(self.runner(), self.events.clone(), self.life),
+            agents: Agents::new(
+                self.runner(),
+                self.fence_devices(),
+                self.events.clone(),
+                self.life,
+            ),
             fencing: self.fencing(),
             cib_file: CibFile::start(&self.config.paths.state_dir),
             published: published_sender,
@@ -326,6 +332,14 @@ impl Start<'_> {
             scratch_dir: Some(paths.run_dir.join("resource-agents")),
             ..ocf_runner::Config::default()
         })
+    }
+
+    fn fence_devices(&self) -> FenceDevices {
+        FenceDevices::new(
+            self.config.paths.stonithd_socket(),
+            self.config.timing.local_connect_timeout_ms,
+            self.config.paths.run_dir.join("fence-devices"),
+        )
     }
 
     fn fencing(&self) -> Fencing {

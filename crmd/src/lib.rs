@@ -9,6 +9,7 @@ mod cib_file;
 mod clock;
 pub mod daemon;
 mod driver;
+mod fence_devices;
 mod fencing;
 mod join;
 mod journal;
