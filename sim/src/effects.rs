@@ -14,8 +14,8 @@ use crmd_core::{
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// More wake-ups than this at one moment bring nothing new.
-const MOST_TICKS: u32 = 200;
+/// More wake-ups than this in a second bring nothing new.
+const MOST_TICKS: u32 = 300;
 
 impl World<'_> {
     /// Gives a core an input, and does everything that follows from it at this moment.
@@ -238,8 +238,9 @@ impl World<'_> {
         daemon.wake_core_ms = None;
         let due = daemon.core.poll_timeout().is_some_and(|at| at <= mono_ms);
         if due {
-            let (last, count) = daemon.ticks;
-            daemon.ticks = (now, if last == now { count + 1 } else { 1 });
+            let (second, count) = daemon.ticks;
+            let again = second == now / 1_000;
+            daemon.ticks = (now / 1_000, if again { count + 1 } else { 1 });
             if daemon.ticks.1 > MOST_TICKS {
                 let node = host.name.clone();
                 self.tell(Truth::Spins { node });

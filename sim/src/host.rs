@@ -76,7 +76,7 @@ pub(crate) struct Daemon {
     pub wake_core_ms: Option<u64>,
     /// See above.
     pub wake_raft_ms: Option<u64>,
-    /// Moment of the last ticks and how many came then.
+    /// Second of the last ticks and how many came in it.
     pub ticks: (u64, u32),
     /// Entries applied since the last snapshot.
     pub since_snapshot: u64,

@@ -17,6 +17,8 @@ mod network;
 mod power;
 mod raft;
 mod rest;
+#[cfg(any(test, feature = "standin"))]
+pub mod standin;
 mod rng;
 mod run;
 mod trace;
