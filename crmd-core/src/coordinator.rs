@@ -135,6 +135,11 @@ impl Coordinator {
         let now_ms = node.ms();
         let later = |ms: u64| ms.max(now_ms + 1);
         let asks = self.ask_ms.iter().filter(|(n, _)| node.membership.is_up(n));
+        let asks = asks.map(|(_, ms)| later(*ms)).min();
+        if !node.may_coordinate() {
+            // Nothing else is done before members answer again, and that wakes it.
+            return asks;
+        }
         let orders = self.orders.values().filter(|o| !o.taken);
         let recheck = self.recheck_at_s.map(|at_s| {
             let in_s = u64::try_from(at_s - node.now.wall_s).unwrap_or(0);
@@ -148,7 +153,7 @@ impl Coordinator {
             .chain([self.fence_hold_ms]);
         let future = |ms: &u64| *ms > now_ms;
         [
-            asks.map(|(_, ms)| later(*ms)).min(),
+            asks,
             orders.map(|o| later(o.next_ms)).min(),
             recheck,
             fences.map(later).min(),

@@ -1,0 +1,104 @@
+//! A node asks to be woken when something is due, and not all the time when nothing can be done.
+
+use crmd_core::{
+    Identity, Node,
+    entry::{Entry, Member, Ports},
+    ids::{Life, NodeName, Now, Stamp},
+    input::Input,
+    message::{Beat, Message},
+    settings::Settings,
+};
+
+fn member(name: &str, raft_id: u64) -> Member {
+    Member {
+        node: name.into(),
+        raft_id,
+        addresses: vec!["192.0.2.1".to_owned()],
+        ports: Ports::default(),
+    }
+}
+
+fn life(name: &str) -> Life {
+    Life {
+        number: 1,
+        id: name.to_owned(),
+    }
+}
+
+fn at(mono_ms: u64) -> Now {
+    Now {
+        mono_ms,
+        wall_s: 1_800_000_000,
+    }
+}
+
+fn beat(from: &str, sent_ms: u64) -> Input {
+    let from: NodeName = from.into();
+    let message = Message::Beat(Beat {
+        term: 2,
+        coordinator: Some("a".into()),
+        stamp: Stamp {
+            life: life(&from),
+            incarnation: 1,
+            sequence: 0,
+        },
+        heard: ["a".into()].into(),
+        sent_ms,
+        echo_ms: Some(sent_ms),
+        lease_ms: 0,
+        load: 0.0,
+    });
+    Input::Received { from, message }
+}
+
+fn give(node: &mut Node, now: Now, input: Input) {
+    node.handle(now, input);
+    while node.poll_command().is_some() {}
+}
+
+/// How often it asks to be woken between two moments.
+fn wakes(node: &mut Node, from_ms: u64, to_ms: u64) -> u32 {
+    let mut count = 0;
+    let mut now_ms = from_ms;
+    while let Some(due_ms) = node.poll_timeout() {
+        now_ms = due_ms.max(now_ms);
+        if now_ms >= to_ms {
+            break;
+        }
+        give(node, at(now_ms), Input::Tick);
+        count += 1;
+        assert!(count < 10_000, "at {now_ms} ms");
+    }
+    count
+}
+
+#[test]
+fn a_coordinator_that_lost_its_quorum_sleeps_between_its_beats() {
+    let settings = Settings::default();
+    let beats = 10_000 / settings.heartbeat_interval_ms;
+    let identity = Identity {
+        node: "a".into(),
+        life: life("a"),
+        incarnation: 1,
+        version: "test".to_owned(),
+        member: member("a", 1),
+    };
+    let mut node = Node::new(identity, settings, at(1_000));
+    // It will want the third one to vote, too, and never hear that it does.
+    let voters = [1, 2].into();
+    let learners = [3].into();
+    give(&mut node, at(1_000), Input::RaftMembers { voters, learners });
+    for (index, name) in (1..).zip(["a", "b", "c"]) {
+        let entry = Entry::MemberAdded(member(name, index));
+        give(&mut node, at(1_000), Input::Applied { index, entry });
+    }
+    let (term, leader) = (2, Some("a".into()));
+    give(&mut node, at(1_000), Input::Leader { term, leader });
+    give(&mut node, at(1_000), Input::LeaderReady { term });
+    for name in ["b", "c"] {
+        give(&mut node, at(1_000), beat(name, 1_000));
+    }
+    wakes(&mut node, 1_000, 10_000);
+    let count = wakes(&mut node, 10_000, 20_000);
+    assert!(u64::from(count) <= 4 * beats, "{count} wakes in ten seconds");
+}
