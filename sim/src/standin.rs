@@ -181,7 +181,7 @@ impl Plan {
         let mut before: Vec<u32> = fences.values().copied().collect();
         let unknown: Vec<&str> = online().filter(|(_, at)| *at == At::Unknown).map(|(n, _)| n.name).collect();
         for node in &unknown {
-            self.operation(primitive, node, "monitor", 0, 7, Vec::new());
+            before.push(self.operation(primitive, node, "monitor", 0, 7, Vec::new()));
         }
         let failed = |n: &Seen<'_>| {
             let name = format!("fail-count-{id}#start");
@@ -203,7 +203,7 @@ impl Plan {
             }
             return;
         }
-        if !quorum || !unknown.is_empty() {
+        if !quorum {
             return;
         }
         let spread = id.bytes().map(usize::from).sum::<usize>();

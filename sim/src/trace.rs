@@ -52,10 +52,10 @@ impl Trace {
             Keep::Nothing => {}
             Keep::Print => println!("{text}"),
             Keep::Tail(lines) => {
-                if self.tail.len() == lines {
+                self.tail.push_back(text);
+                if self.tail.len() > lines {
                     self.tail.pop_front();
                 }
-                self.tail.push_back(text);
             }
         }
     }
