@@ -247,7 +247,7 @@ impl Start<'_> {
         };
         let (published_sender, published) = watch::channel(empty);
         // Bound before Raft starts, so that an address in use is found before anything happens.
-        let servers = self.serve(&control, published)?;
+        let servers = self.serve(&links, &control, published)?;
         let effects = Effects {
             links: links.clone(),
             raft: control.clone(),
@@ -292,14 +292,19 @@ impl Start<'_> {
 
     fn serve(
         &self,
+        links: &Links,
         control: &RaftControl,
         published: crate::driver::Published,
     ) -> Result<Vec<JoinHandle<()>>, StartError> {
         let config = self.config;
         let sockets = config.bind_sockets(config.ports.crmd);
         let peers = PeerListener::bind(&sockets, &self.identity, &config.timing)?;
-        let peer_routes =
-            peer_server::routes(self.hello.clone(), self.events.clone(), control.clone());
+        let peer_routes = peer_server::routes(
+            self.hello.clone(),
+            self.events.clone(),
+            links.clone(),
+            control.clone(),
+        );
         let tools = LocalListener::bind(&config.paths.crmd_socket())?;
         let limit = Duration::from_millis(config.timing.request_timeout_ms);
         let calls = Calls::new(self.events.clone(), limit);

@@ -75,6 +75,12 @@ impl Links {
         peers.insert(name, link);
     }
 
+    /// Whether this node may talk to us: it is a member, or we do not know any member yet.
+    pub(crate) fn welcomes(&self, node: &str) -> bool {
+        let peers = self.peers();
+        peers.is_empty() || peers.contains_key(node)
+    }
+
     /// Sends: a beat over every link (the newest only), anything else in order over the main connection.
     pub(crate) fn send(&self, to: &NodeName, message: Message) {
         let is_beat = matches!(message, Message::Beat(_));

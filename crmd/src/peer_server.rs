@@ -3,6 +3,7 @@
 
 use crate::{
     driver::{Event, Events},
+    links::Links,
     raft_control::RaftControl,
     raft_net::{MAX_MESSAGE_BYTES, SnapshotHead},
     raft_types::{Raft, Snapshot},
@@ -59,7 +60,7 @@ impl Greeted {
 }
 
 /// Both services.
-pub(crate) fn routes(hello: Hello, events: Events, raft: RaftControl) -> Routes {
+pub(crate) fn routes(hello: Hello, events: Events, links: Links, raft: RaftControl) -> Routes {
     let greeted = Greeted::default();
     let raft = RaftCalls {
         raft,
@@ -68,6 +69,7 @@ pub(crate) fn routes(hello: Hello, events: Events, raft: RaftControl) -> Routes 
     let peer = PeerCalls {
         hello,
         events,
+        links,
         greeted,
     };
     let peer = PeerServer::new(peer).max_decoding_message_size(MAX_MESSAGE_BYTES);
@@ -81,6 +83,7 @@ pub(crate) fn routes(hello: Hello, events: Events, raft: RaftControl) -> Routes 
 struct PeerCalls {
     hello: Hello,
     events: Events,
+    links: Links,
     greeted: Greeted,
 }
 
@@ -104,6 +107,14 @@ impl Peer for PeerCalls {
         if let Err(refusal) = hello::check(&self.hello, request.get_ref(), &peer.node, 0) {
             tracing::warn!(peer = peer.node, "refused: {refusal}");
             return Err(refusal.into());
+        }
+        // Refused until the log says that it is a member: a node that was removed still has its
+        // certificate, one that joined in this moment tries again.
+        if !self.links.welcomes(&peer.node) {
+            return Err(Status::permission_denied(format!(
+                "'{}' is not among the members of cluster '{}' that this node knows: it was removed, or has only just joined",
+                peer.node, self.hello.cluster_name
+            )));
         }
         self.greeted.add(peer);
         Ok(Response::new(self.hello.clone()))
