@@ -7,6 +7,7 @@ mod cluster;
 mod common;
 mod crm_attribute;
 mod crm_diff;
+mod crm_mon;
 mod crm_node;
 mod crm_resource;
 mod crm_verify;
@@ -27,6 +28,7 @@ const APPLETS: &[(&str, Applet)] = &[
     ("cluster", cluster::main),
     ("crm_attribute", crm_attribute::main),
     ("crm_diff", crm_diff::main),
+    ("crm_mon", crm_mon::main),
     ("crm_node", crm_node::main),
     ("crm_resource", crm_resource::main),
     ("crm_verify", crm_verify::main),
