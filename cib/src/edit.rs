@@ -6,10 +6,11 @@ use crate::{
     Element, ParseError, Version,
     patch::{self, PatchError},
     path::{self, Path},
+    schema::{self, Problem, Severity},
     version,
     xpath::{self, XPathError},
 };
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 /// What to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -186,14 +187,66 @@ pub enum EditError {
     /// The patch does not fit.
     #[error(transparent)]
     Patch(#[from] PatchError),
+    /// The document would be invalid.
+    #[error("the configuration would be invalid: {}", list(.0))]
+    Invalid(Vec<Problem>),
 }
 
-/// Carries out an edit and moves the counters. Nothing is checked against the schema.
+/// The first problems in words.
+fn list(problems: &[Problem]) -> String {
+    const SHOWN: usize = 5;
+    let mut words: Vec<String> = problems
+        .iter()
+        .take(SHOWN)
+        .map(Problem::to_string)
+        .collect();
+    if problems.len() > SHOWN {
+        words.push(format!("and {} more", problems.len() - SHOWN));
+    }
+    words.join("; ")
+}
+
+/// Carries out an edit, moves the counters, and checks that it does not make the document invalid.
 ///
 /// # Errors
-/// If what it names is not there (or is, for `Create`), the new document is older, or the edit
-/// itself makes no sense; the document is then as before.
+/// If what it names is not there (or is, for `Create`), the new document is older, the edit itself
+/// makes no sense, or something in the new document is wrong that was not before; the document is
+/// then as before.
 pub fn apply(document: &Element, operation: &Operation) -> Result<Element, EditError> {
+    let result = apply_unchecked(document, operation)?;
+    let introduced = introduced_errors(document, &result);
+    if introduced.is_empty() {
+        Ok(result)
+    } else {
+        Err(EditError::Invalid(introduced))
+    }
+}
+
+/// What was wrong before does not keep people from changing something else.
+fn introduced_errors(before: &Element, after: &Element) -> Vec<Problem> {
+    let same_configuration = version::touched(before, after) != version::Touched::Configuration;
+    if same_configuration && before.attr("validate-with") == after.attr("validate-with") {
+        return Vec::new();
+    }
+    let errors = |document| {
+        let problems = schema::check(document).into_iter();
+        problems.filter(|p| p.severity == Severity::Error)
+    };
+    let mut introduced: Vec<Problem> = errors(after).collect();
+    if !introduced.is_empty() {
+        // An edit moves lines, and those of `after` partly come from another text.
+        let key = |p: &Problem| (p.element.clone(), p.id.clone(), p.text.clone());
+        let known: BTreeSet<_> = errors(before).map(|p| key(&p)).collect();
+        introduced.retain(|p| !known.contains(&key(p)));
+    }
+    introduced
+}
+
+/// As [`apply`], without the check.
+///
+/// # Errors
+/// As there.
+pub fn apply_unchecked(document: &Element, operation: &Operation) -> Result<Element, EditError> {
     let mut result = match operation.action {
         Action::Erase => return Ok(erase(document)),
         Action::Bump => return Ok(bump(document)),

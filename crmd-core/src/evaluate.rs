@@ -69,7 +69,7 @@ fn refusal(error: EditError) -> Refusal {
         EditError::NotFound { .. } => RefusalKind::NotFound,
         EditError::Exists { .. } => RefusalKind::Exists,
         EditError::OldVersion { .. } | EditError::Patch(_) => RefusalKind::OldVersion,
-        EditError::Xml(_) => RefusalKind::Invalid,
+        EditError::Xml(_) | EditError::Invalid(_) => RefusalKind::Invalid,
         _ => RefusalKind::Other,
     };
     Refusal {

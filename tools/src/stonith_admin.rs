@@ -344,7 +344,15 @@ mod tests {
         let parse = |words: &[&str]| Arguments::try_parse_from(words);
         assert!(parse(&["stonith_admin", "-V"]).is_err());
         assert!(parse(&["stonith_admin", "-B", "n1", "-F", "n1"]).is_err());
-        let words = ["stonith_admin", "-V", "--fence", "n1", "-t", "2min", "--output-as=xml"];
+        let words = [
+            "stonith_admin",
+            "-V",
+            "--fence",
+            "n1",
+            "-t",
+            "2min",
+            "--output-as=xml",
+        ];
         let arguments = parse(&words).unwrap();
         assert_eq!(arguments.timeout, 120_000);
     }

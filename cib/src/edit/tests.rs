@@ -230,3 +230,34 @@ fn every_action_has_a_name_and_needs_what_it_needs() {
     assert!(Operation::from_parts("eat", None, None, "", false).is_err());
     assert!(Operation::from_parts("create", None, None, "<a", false).is_err());
 }
+
+#[test]
+fn an_edit_may_not_make_a_document_invalid() {
+    let doc = Element::parse(
+        "<cib validate-with='pacemaker-4.0' admin_epoch='0' epoch='1' num_updates='0'>\
+         <configuration><crm_config/><nodes/><resources>\
+         <primitive id='a' class='ocf' provider='p' type='t'/></resources><constraints/>\
+         </configuration></cib>",
+    )
+    .unwrap();
+    let wrong = "<rsc_location id='l' rsc='nope' node='n' score='1'/>";
+    let edit = operation(Create, wrong).in_section("constraints");
+    let error = apply(&doc, &edit).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the configuration would be invalid: line 1, <rsc_location id=\"l\">: 'nope', which 'rsc' \
+         names, does not exist; name the id of an element of this document"
+    );
+    assert!(matches!(error, EditError::Invalid(problems) if problems.len() == 1));
+    // It has been invalid all along (there is no <status>): that does not keep from good changes.
+    let good = "<rsc_location id='l' rsc='a' node='n' score='1'/>";
+    assert!(apply(&doc, &operation(Create, good).in_section("constraints")).is_ok());
+    // What uses a resource goes first.
+    let used = apply(&doc, &operation(Create, good).in_section("constraints")).unwrap();
+    let delete = operation(Delete, "<primitive id='a'/>");
+    assert!(matches!(apply(&used, &delete), Err(EditError::Invalid(_))));
+    let schema = operation(Modify, "<cib validate-with='pacemaker-9999.0'/>");
+    assert!(matches!(apply(&doc, &schema), Err(EditError::Invalid(_))));
+    let off = operation(Modify, "<cib validate-with='none'/>");
+    assert!(apply(&doc, &off).is_ok());
+}

@@ -233,6 +233,7 @@ pub(crate) fn write_file(file: &Path, text: &str) -> Result<(), Failure> {
 fn of_edit(error: EditError) -> ChangeError {
     let code = match &error {
         EditError::Exists { element, .. } => return ChangeError::Exists(element.clone()),
+        EditError::Invalid(problems) => return ChangeError::Invalid(problems.clone()),
         EditError::NotFound { .. } => exit::NO_SUCH,
         EditError::OldVersion { .. } => exit::OLD,
         EditError::Patch(_) => exit::ERROR,

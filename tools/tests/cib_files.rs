@@ -1,0 +1,254 @@
+//! `cibadmin`, `crm_verify` and `crm_diff` on files, as people and scripts call them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+const DOCUMENT: &str = r#"<cib crm_feature_set="3.20.2" validate-with="pacemaker-4.0" admin_epoch="0" epoch="5" num_updates="2">
+  <configuration>
+    <crm_config>
+      <cluster_property_set id="options">
+        <nvpair id="options-fencing" name="fencing-enabled" value="false"/>
+      </cluster_property_set>
+    </crm_config>
+    <nodes/>
+    <resources>
+      <primitive id="web" class="ocf" provider="systole" type="Dummy"/>
+    </resources>
+    <constraints/>
+  </configuration>
+  <status/>
+</cib>
+"#;
+
+struct Place {
+    dir: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("cib.xml"), DOCUMENT).unwrap();
+        Self { dir }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn cib(&self) -> String {
+        fs::read_to_string(self.file("cib.xml")).unwrap()
+    }
+
+    fn run(&self, tool: &str, args: &[&str]) -> Run {
+        let output = Command::new(env!("CARGO_BIN_EXE_systole"))
+            .arg(tool)
+            .args(args)
+            .env_clear()
+            .env("CIB_file", self.file("cib.xml"))
+            .current_dir(self.dir.path())
+            .output()
+            .unwrap();
+        Run::new(&output)
+    }
+}
+
+#[derive(Debug)]
+struct Run {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Run {
+    fn new(output: &Output) -> Self {
+        Self {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout.clone()).unwrap(),
+            err: String::from_utf8(output.stderr.clone()).unwrap(),
+        }
+    }
+}
+
+#[test]
+fn queries() {
+    let place = Place::new();
+    let all = place.run("cibadmin", &["-Q"]);
+    assert_eq!((all.code, all.out.as_str()), (Some(0), DOCUMENT));
+    let part = place.run("cibadmin", &["-Q", "-o", "nodes"]);
+    assert_eq!(part.out, "<nodes/>\n");
+    let path = place.run("cibadmin", &["-Q", "-A", "//primitive", "-e"]);
+    assert_eq!(
+        path.out,
+        "/cib/configuration/resources/primitive[@id='web']\n"
+    );
+    let none = place.run("cibadmin", &["-Q", "-A", "//clone"]);
+    assert_eq!(none.code, Some(105), "{none:?}");
+    let wrong = place.run("cibadmin", &["-Q", "-A", "//["]);
+    assert_eq!(wrong.code, Some(64), "{wrong:?}");
+}
+
+#[test]
+fn changes_are_written_and_counted() {
+    let place = Place::new();
+    let constraint = r#"<rsc_location id="l" rsc="web" node="n1" score="50"/>"#;
+    let run = place.run("cibadmin", &["-C", "-o", "constraints", "-X", constraint]);
+    assert_eq!(
+        (run.code, run.out.as_str(), run.err.as_str()),
+        (Some(0), "", "")
+    );
+    assert!(place.cib().contains(constraint));
+    assert!(
+        place.cib().contains(r#"epoch="6" num_updates="0""#),
+        "{}",
+        place.cib()
+    );
+
+    let again = place.run("cibadmin", &["-C", "-o", "constraints", "-X", constraint]);
+    assert_eq!(again.code, Some(108), "{again:?}");
+    assert!(again.out.starts_with("<failed>"));
+
+    let gone = place.run("cibadmin", &["-D", "-X", r#"<rsc_location id="l"/>"#]);
+    assert_eq!(gone.code, Some(0));
+    assert!(place.cib().contains("<constraints/>"));
+    // Deleting what is not there changes nothing, not even a counter.
+    let before = place.cib();
+    assert_eq!(
+        place
+            .run("cibadmin", &["-D", "-X", r#"<rsc_location id="l"/>"#])
+            .code,
+        Some(0)
+    );
+    assert_eq!(place.cib(), before);
+}
+
+#[test]
+fn an_invalid_change_is_refused_with_line_id_and_reason() {
+    let place = Place::new();
+    for (args, reason) in [
+        (
+            [
+                "-C",
+                "-o",
+                "constraints",
+                "-X",
+                r#"<rsc_location id="l" rsc="nope" node="n" score="1"/>"#,
+            ],
+            "'nope', which 'rsc' names, does not exist",
+        ),
+        (
+            [
+                "-M",
+                "-o",
+                "resources",
+                "-X",
+                r#"<primitive id="web" class="foo"/>"#,
+            ],
+            "'foo' is no value for the attribute 'class'",
+        ),
+        (
+            ["-C", "-o", "resources", "-X", "<primitive id='a'"],
+            "line 1, column",
+        ),
+    ] {
+        let run = place.run("cibadmin", &args);
+        assert_eq!(run.code, Some(78), "{run:?}");
+        assert!(run.err.contains(reason), "{run:?}");
+        assert_eq!(place.cib(), DOCUMENT);
+    }
+}
+
+#[test]
+fn what_is_dangerous_needs_force_and_what_is_older_loses() {
+    let place = Place::new();
+    assert_eq!(place.run("cibadmin", &["-E"]).code, Some(107));
+    assert_eq!(place.cib(), DOCUMENT);
+    let older = DOCUMENT.replace("epoch=\"5\"", "epoch=\"4\"");
+    fs::write(place.file("older.xml"), older).unwrap();
+    assert_eq!(
+        place.run("cibadmin", &["-R", "-x", "older.xml"]).code,
+        Some(103)
+    );
+    assert_eq!(place.run("cibadmin", &["-E", "--force"]).code, Some(0));
+    assert!(
+        place
+            .cib()
+            .contains(r#"admin_epoch="1" epoch="6" num_updates="0""#)
+    );
+    assert!(place.cib().contains("<resources/>"));
+}
+
+#[test]
+fn verify_names_file_line_and_reason() {
+    let place = Place::new();
+    assert_eq!(place.run("crm_verify", &["-x", "cib.xml"]).code, Some(0));
+    fs::write(place.file("torn.xml"), &DOCUMENT[..DOCUMENT.len() / 2]).unwrap();
+    let torn = place.run("crm_verify", &["-x", "torn.xml"]);
+    assert_eq!(torn.code, Some(78), "{torn:?}");
+    assert!(torn.err.contains("torn.xml: line "), "{torn:?}");
+    let wrong = DOCUMENT.replace(" type=\"Dummy\"", "");
+    fs::write(place.file("wrong.xml"), wrong).unwrap();
+    let wrong = place.run("crm_verify", &["-x", "wrong.xml"]);
+    assert_eq!(wrong.code, Some(78), "{wrong:?}");
+    let place_and_reason =
+        "wrong.xml: line 10, <primitive id=\"web\">: the attribute 'type' is missing";
+    assert!(wrong.err.contains(place_and_reason), "{wrong:?}");
+    let quiet = place.run("crm_verify", &["-x", "wrong.xml", "-q"]);
+    assert_eq!((quiet.code, quiet.err.as_str()), (Some(78), ""));
+    assert_eq!(
+        place.run("crm_verify", &["-x", "missing.xml"]).code,
+        Some(105)
+    );
+}
+
+#[test]
+fn a_difference_can_be_applied() {
+    let place = Place::new();
+    let new = DOCUMENT.replace("epoch=\"5\"", "epoch=\"6\"").replace(
+        "<nodes/>",
+        "<nodes>\n      <node id=\"1\" uname=\"a\"/>\n    </nodes>",
+    );
+    fs::write(place.file("new.xml"), &new).unwrap();
+    let same = place.run("crm_diff", &["-o", "cib.xml", "-n", "cib.xml"]);
+    assert_eq!((same.code, same.out.as_str()), (Some(0), ""));
+    let patch = place.run("crm_diff", &["-o", "cib.xml", "-n", "new.xml"]);
+    assert_eq!(patch.code, Some(1));
+    fs::write(place.file("patch.xml"), &patch.out).unwrap();
+    let applied = place.run("crm_diff", &["-o", "cib.xml", "-p", "patch.xml"]);
+    assert_eq!(
+        (applied.code, applied.out.as_str()),
+        (Some(0), new.as_str())
+    );
+    assert_eq!(
+        place.run("cibadmin", &["-P", "-x", "patch.xml"]).code,
+        Some(0)
+    );
+    assert_eq!(place.cib(), new);
+    let twice = place.run("cibadmin", &["-P", "-x", "patch.xml"]);
+    assert_ne!(twice.code, Some(0), "{twice:?}");
+}
+
+#[test]
+fn programs_get_one_xml_document_with_the_status() {
+    let place = Place::new();
+    let run = place.run("crm_verify", &["-x", "cib.xml", "--output-as=xml"]);
+    assert_eq!(
+        run.out,
+        "<pacemaker-result api-version=\"2.42\" request=\"crm_verify -x cib.xml --output-as=xml\">\n  \
+         <status code=\"0\" message=\"OK\"/>\n</pacemaker-result>\n"
+    );
+    let run = place.run(
+        "cibadmin",
+        &["-Q", "--output-as=xml", "--output-to=out.xml"],
+    );
+    assert_eq!((run.code, run.out.as_str()), (Some(0), ""));
+    let out = fs::read_to_string(place.file("out.xml")).unwrap();
+    assert!(out.contains("<output><![CDATA[<cib "), "{out}");
+    assert!(is_xml(&place.file("out.xml")));
+}
+
+fn is_xml(file: &Path) -> bool {
+    cib::Element::parse(&fs::read_to_string(file).unwrap()).is_ok()
+}
