@@ -9,6 +9,7 @@ mod crm_attribute;
 mod crm_diff;
 mod crm_node;
 mod crm_resource;
+mod crm_simulate;
 mod crm_verify;
 mod crmadmin;
 mod daemon;
@@ -29,6 +30,7 @@ const APPLETS: &[(&str, Applet)] = &[
     ("crm_diff", crm_diff::main),
     ("crm_node", crm_node::main),
     ("crm_resource", crm_resource::main),
+    ("crm_simulate", crm_simulate::main),
     ("crm_verify", crm_verify::main),
     ("crmadmin", crmadmin::main),
     ("crmd", crmd::main),
