@@ -10,6 +10,7 @@ mod crm_diff;
 mod crm_mon;
 mod crm_node;
 mod crm_resource;
+mod crm_simulate;
 mod crm_verify;
 mod crmadmin;
 mod daemon;
@@ -31,6 +32,7 @@ const APPLETS: &[(&str, Applet)] = &[
     ("crm_mon", crm_mon::main),
     ("crm_node", crm_node::main),
     ("crm_resource", crm_resource::main),
+    ("crm_simulate", crm_simulate::main),
     ("crm_verify", crm_verify::main),
     ("crmadmin", crmadmin::main),
     ("crmd", crmd::main),

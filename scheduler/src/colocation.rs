@@ -1,0 +1,648 @@
+//! Applies colocations: what the place of one resource means for the scores of another.
+
+use crate::{
+    assign::{assign, place},
+    instances,
+    model::{Cluster, Kind, NodeIx, NodeTable, Role, RscIx},
+    score::{self, INFINITY},
+};
+
+/// Marks a score that preferences may not turn negative.
+const FILTERED: i32 = INFINITY * -100;
+
+/// What a colocation bears on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Affects {
+    Nothing,
+    Location,
+    Role,
+}
+
+/// Which colocations to follow when collecting preferences, and which results to keep.
+#[derive(Clone, Copy)]
+pub(crate) struct Select {
+    /// Follow "this with" colocations instead of "with this".
+    pub(crate) this_with: bool,
+    /// Never let a preference make a good node a bad one.
+    pub(crate) nonnegative: bool,
+    /// Give up rather than leave no node at all.
+    pub(crate) active: bool,
+}
+
+/// Applies all colocations of a resource that is being placed.
+pub(crate) fn apply_all(c: &mut Cluster, rsc: RscIx) {
+    let this_with = this_with(c, rsc);
+    let with_this = with_this(c, rsc);
+    let mandatory = |c: &Cluster, ix: usize| c.colocations[ix].score.abs() >= INFINITY;
+    for ix in this_with.iter().filter(|ix| mandatory(c, **ix)).copied().collect::<Vec<_>>() {
+        apply_this_with(c, ix, rsc);
+    }
+    for ix in this_with.into_iter().filter(|ix| !mandatory(c, *ix)).collect::<Vec<_>>() {
+        apply_this_with(c, ix, rsc);
+    }
+    for ix in with_this {
+        add_dependent_scores(c, ix, rsc);
+    }
+}
+
+fn apply_this_with(c: &mut Cluster, ix: usize, rsc: RscIx) {
+    let col = &c.colocations[ix];
+    let (primary, score) = (col.primary, col.score);
+    let keep = col.dependent_role >= Role::Promoted || score < 0 && score > -INFINITY;
+    assign(c, primary, None, true);
+    let archive = keep.then(|| c.rscs[rsc].allowed.clone());
+    apply(c, rsc, primary, ix, true);
+    if let Some(archive) = archive {
+        if !any_available(c, &c.rscs[rsc].allowed) {
+            c.rscs[rsc].allowed = archive;
+        }
+    }
+}
+
+/// Lets the wishes of a dependent resource count for the one it goes with.
+pub(crate) fn add_dependent_scores(c: &mut Cluster, ix: usize, target: RscIx) {
+    let col = &c.colocations[ix];
+    let (dependent, factor) = (col.dependent, col.score as f32 / INFINITY as f32);
+    let mut table = std::mem::take(&mut c.rscs[target].allowed);
+    // The table is lent out: those who look at the target's own scores meanwhile see what it was.
+    c.rscs[target].allowed = table.clone();
+    let select = Select { this_with: false, nonnegative: false, active: true };
+    add_colocated(c, dependent, target, &mut table, Some(ix), factor, select);
+    c.rscs[target].allowed = table;
+}
+
+/// Colocations in which a resource (or what it is part of) depends on another.
+pub(crate) fn this_with(c: &Cluster, rsc: RscIx) -> Vec<usize> {
+    let mut out = Vec::new();
+    collect_this_with(c, rsc, rsc, &mut out);
+    out.sort_by(|a, b| by_primary(c, *a, *b));
+    out
+}
+
+fn collect_this_with(c: &Cluster, rsc: RscIx, origin: RscIx, out: &mut Vec<usize>) {
+    let r = &c.rscs[rsc];
+    match r.kind {
+        Kind::Group => {
+            let first = r.children.first() == Some(&origin) || !c.is_group_colocated(rsc);
+            if origin == rsc || first {
+                out.extend(&r.this_with);
+                if let Some(parent) = r.parent {
+                    collect_this_with(c, parent, origin, out);
+                }
+            }
+        }
+        Kind::Bundle => {
+            if crate::bundle::represents(c, rsc, origin) {
+                out.extend(&r.this_with);
+            }
+        }
+        _ => {
+            out.extend(&r.this_with);
+            if let Some(parent) = r.parent {
+                collect_this_with(c, parent, origin, out);
+            }
+        }
+    }
+}
+
+/// Colocations in which another resource depends on this one (or on what it is part of).
+pub(crate) fn with_this(c: &Cluster, rsc: RscIx) -> Vec<usize> {
+    let mut out = Vec::new();
+    collect_with_this(c, rsc, rsc, &mut out);
+    out.retain(|ix| has_influence(c, *ix, Some(rsc)));
+    out.sort_by(|a, b| by_dependent(c, *a, *b));
+    out
+}
+
+fn collect_with_this(c: &Cluster, rsc: RscIx, origin: RscIx, out: &mut Vec<usize>) {
+    let r = &c.rscs[rsc];
+    match r.kind {
+        Kind::Group => {
+            let last = r.children.last() == Some(&origin);
+            if origin == rsc || last || !c.is_group_colocated(rsc) {
+                out.extend(&r.with_this);
+                if let Some(parent) = r.parent {
+                    collect_with_this(c, parent, origin, out);
+                }
+            }
+            if origin == rsc && c.is_group_colocated(rsc) {
+                for member in &r.children {
+                    out.extend(c.rscs[*member].with_this.iter().filter(|ix| {
+                        c.rscs[c.colocations[**ix].dependent].parent != Some(rsc)
+                    }));
+                }
+            }
+        }
+        Kind::Bundle => {
+            if crate::bundle::represents(c, rsc, origin) {
+                out.extend(&r.with_this);
+            }
+        }
+        _ => {
+            out.extend(&r.with_this);
+            if let Some(parent) = r.parent {
+                collect_with_this(c, parent, origin, out);
+            }
+        }
+    }
+}
+
+fn rank(c: &Cluster, rsc: RscIx) -> (i32, Kind, bool) {
+    let r = &c.rscs[rsc];
+    (r.priority, r.kind, r.kind == Kind::Clone && r.promotable)
+}
+
+fn by_primary(c: &Cluster, a: usize, b: usize) -> std::cmp::Ordering {
+    let (x, y) = (&c.colocations[a], &c.colocations[b]);
+    compare_ranked(c, (x.primary, &x.id), (y.primary, &y.id))
+}
+
+fn by_dependent(c: &Cluster, a: usize, b: usize) -> std::cmp::Ordering {
+    let (x, y) = (&c.colocations[a], &c.colocations[b]);
+    compare_ranked(c, (x.dependent, &x.id), (y.dependent, &y.id))
+}
+
+fn compare_ranked(c: &Cluster, a: (RscIx, &str), b: (RscIx, &str)) -> std::cmp::Ordering {
+    let (x, y) = (rank(c, a.0), rank(c, b.0));
+    y.0.cmp(&x.0)
+        .then_with(|| y.1.cmp(&x.1))
+        .then_with(|| y.2.cmp(&x.2))
+        .then_with(|| a.1.cmp(b.1))
+}
+
+/// Whether the wishes of a dependent resource count for its primary.
+pub(crate) fn has_influence(c: &Cluster, ix: usize, rsc: Option<RscIx>) -> bool {
+    let col = &c.colocations[ix];
+    let rsc = rsc.unwrap_or(col.primary);
+    let r = &c.rscs[rsc];
+    let dependent = &c.rscs[col.dependent];
+    let inside = dependent.is_remote && dependent.container.is_some();
+    if inside && !r.failed && r.running_on.len() == 1 {
+        return false;
+    }
+    col.influence || r.running_on.is_empty()
+}
+
+fn any_available(c: &Cluster, table: &NodeTable) -> bool {
+    table
+        .entries()
+        .any(|(node, e)| e.score >= 0 && c.can_run(node))
+}
+
+/// Applies the colocation `ix` to `dependent`, given where `primary` is.
+pub(crate) fn apply(c: &mut Cluster, dependent: RscIx, primary: RscIx, ix: usize, for_dependent: bool) {
+    if for_dependent {
+        if c.rscs[dependent].kind == Kind::Group {
+            return group_as_dependent(c, dependent, primary, ix);
+        }
+        return apply(c, dependent, primary, ix, false);
+    }
+    match c.rscs[primary].kind {
+        Kind::Primitive => primitive_as_primary(c, dependent, primary, ix),
+        Kind::Group => group_as_primary(c, dependent, primary, ix),
+        Kind::Clone => clone_as_primary(c, dependent, primary, ix),
+        Kind::Bundle => crate::bundle::as_primary(c, dependent, primary, ix),
+    }
+}
+
+fn group_as_dependent(c: &mut Cluster, group: RscIx, primary: RscIx, ix: usize) {
+    let members = c.rscs[group].children.clone();
+    if c.is_group_colocated(group) {
+        if let Some(first) = members.first() {
+            apply(c, *first, primary, ix, true);
+        }
+        return;
+    }
+    if c.colocations[ix].score >= INFINITY {
+        let id = c.colocations[ix].id.clone();
+        c.problem(format!("colocation '{id}': a group whose members may be apart cannot be tied to a place"));
+        return;
+    }
+    for member in members {
+        apply(c, member, primary, ix, true);
+    }
+}
+
+fn group_as_primary(c: &mut Cluster, dependent: RscIx, group: RscIx, ix: usize) {
+    if c.rscs[group].unassigned {
+        return;
+    }
+    let members = c.rscs[group].children.clone();
+    let score = c.colocations[ix].score;
+    if c.is_group_colocated(group) {
+        let member = if score >= INFINITY { members.last() } else { members.first() };
+        if let Some(member) = member {
+            apply(c, dependent, *member, ix, false);
+        }
+        return;
+    }
+    if score >= INFINITY {
+        let id = c.colocations[ix].id.clone();
+        c.problem(format!("colocation '{id}': nothing can be tied to a group whose members may be apart"));
+        return;
+    }
+    for member in members {
+        apply(c, dependent, member, ix, false);
+    }
+}
+
+fn primitive_as_primary(c: &mut Cluster, dependent: RscIx, primary: RscIx, ix: usize) {
+    match affects(c, dependent, primary, ix, false) {
+        Affects::Role => to_priority(c, dependent, primary, ix),
+        Affects::Location => to_scores(c, dependent, primary, ix),
+        Affects::Nothing => {}
+    }
+}
+
+/// What a colocation can still change for a dependent resource.
+pub(crate) fn affects(c: &Cluster, dependent: RscIx, primary: RscIx, ix: usize, preview: bool) -> Affects {
+    let col = &c.colocations[ix];
+    if !preview && c.rscs[primary].unassigned {
+        return Affects::Nothing;
+    }
+    let role_rsc = role_of(c, dependent);
+    let is_promotable = c
+        .clone_of(role_rsc)
+        .is_some_and(|clone| c.rscs[clone].promotable);
+    if col.dependent_role >= Role::Unpromoted && is_promotable && !c.rscs[dependent].unassigned {
+        return Affects::Role;
+    }
+    if !preview && !c.rscs[dependent].unassigned {
+        return Affects::Nothing;
+    }
+    if col.dependent_role != Role::Unknown && col.dependent_role != c.state(role_rsc, false) {
+        return Affects::Nothing;
+    }
+    let primary_role = c.state(role_of(c, primary), false);
+    if col.primary_role != Role::Unknown && col.primary_role != primary_role {
+        return Affects::Nothing;
+    }
+    Affects::Location
+}
+
+/// A bundle's container has the role of what runs in it.
+fn role_of(c: &Cluster, rsc: RscIx) -> RscIx {
+    crate::bundle::bundled_in_container(c, rsc).unwrap_or(rsc)
+}
+
+fn attribute<'n>(c: &'n Cluster, node: NodeIx, name: &Option<String>) -> Option<&'n str> {
+    match name {
+        None => Some(&c.nodes[node].name),
+        Some(name) if name == "#uname" => Some(&c.nodes[node].name),
+        Some(name) => c.nodes[node].attrs.get(name).map(String::as_str),
+    }
+}
+
+fn to_scores(c: &mut Cluster, dependent: RscIx, primary: RscIx, ix: usize) {
+    let col = c.colocations[ix].clone();
+    let place = c.rscs[primary].assigned;
+    if place.is_none() && col.score < 0 {
+        return;
+    }
+    let wanted = place.and_then(|node| attribute(c, node, &col.attribute)).map(str::to_owned);
+    let mut work = c.rscs[dependent].allowed.clone();
+    for (node, entry) in work.entries_mut() {
+        if place.is_none() {
+            entry.score = score::add(-col.score, entry.score);
+            continue;
+        }
+        if attribute(c, node, &col.attribute) == wanted.as_deref() {
+            if col.score < INFINITY {
+                entry.score = score::add(col.score, entry.score);
+            }
+        } else if col.score >= INFINITY {
+            entry.score = score::add(-col.score, entry.score);
+        }
+    }
+    if col.score.abs() >= INFINITY || any_available(c, &work) {
+        c.rscs[dependent].allowed = work;
+    }
+}
+
+fn to_priority(c: &mut Cluster, dependent: RscIx, primary: RscIx, ix: usize) {
+    let col = c.colocations[ix].clone();
+    let (Some(a), Some(b)) = (c.rscs[dependent].assigned, c.rscs[primary].assigned) else {
+        return;
+    };
+    let same = attribute(c, a, &col.attribute) == attribute(c, b, &col.attribute);
+    if !same {
+        if col.score >= INFINITY && col.dependent_role == Role::Promoted {
+            c.rscs[dependent].promotion_priority = -INFINITY;
+        }
+        return;
+    }
+    if col.primary_role != Role::Unknown && col.primary_role != c.state(role_of(c, primary), false) {
+        return;
+    }
+    let delta = if col.dependent_role == Role::Unpromoted { -col.score } else { col.score };
+    let r = &mut c.rscs[dependent];
+    r.promotion_priority = score::add(delta, r.promotion_priority);
+}
+
+fn clone_as_primary(c: &mut Cluster, dependent: RscIx, clone: RscIx, ix: usize) {
+    if c.rscs[clone].unassigned {
+        return;
+    }
+    let col = c.colocations[ix].clone();
+    if c.rscs[clone].promotable && col.primary_role > Role::Started {
+        match affects(c, dependent, clone, ix, true) {
+            // Whatever role the clone has as a whole, its instances with the role count.
+            Affects::Role => promotable_to_priority(c, dependent, clone, ix),
+            Affects::Location => promotable_to_scores(c, dependent, clone, ix),
+            Affects::Nothing => {}
+        }
+        return;
+    }
+    if interleaves(c, dependent, clone) {
+        match instances::compatible(c, dependent, clone, Role::Unknown, false) {
+            Some(instance) => apply(c, dependent, instance, ix, true),
+            None if col.score >= INFINITY => {
+                place(c, dependent, None, true, true);
+            }
+            None => {}
+        }
+        return;
+    }
+    let children = c.rscs[clone].children.clone();
+    if col.score >= INFINITY {
+        let nodes: Vec<NodeIx> = children
+            .iter()
+            .filter(|i| !blocked_anywhere(c, **i))
+            .filter_map(|i| location(c, *i))
+            .collect();
+        let names: Vec<Option<String>> = nodes
+            .iter()
+            .map(|n| attribute(c, *n, &col.attribute).map(str::to_owned))
+            .collect();
+        let mut table = std::mem::take(&mut c.rscs[dependent].allowed);
+        for (node, entry) in table.entries_mut() {
+            let value = attribute(c, node, &col.attribute).map(str::to_owned);
+            if !names.contains(&value) {
+                entry.score = -INFINITY;
+            }
+        }
+        c.rscs[dependent].allowed = table;
+        return;
+    }
+    for instance in children {
+        apply(c, dependent, instance, ix, false);
+    }
+}
+
+pub(crate) fn blocked_anywhere(c: &Cluster, rsc: RscIx) -> bool {
+    c.rscs[rsc].blocked || c.rscs[rsc].children.iter().any(|r| blocked_anywhere(c, *r))
+}
+
+/// Node a resource (or the first of a group's members) was put on.
+pub(crate) fn location(c: &Cluster, rsc: RscIx) -> Option<NodeIx> {
+    let r = &c.rscs[rsc];
+    match r.children.first() {
+        None => r.assigned,
+        Some(_) => r.children.iter().find_map(|m| location(c, *m)),
+    }
+}
+
+fn interleaves(c: &Cluster, dependent: RscIx, clone: RscIx) -> bool {
+    let mine = c.uber_parent(dependent, true);
+    let interleave = match c.rscs[mine].kind {
+        Kind::Clone => c.rscs[mine].clone.interleave,
+        Kind::Bundle => score::is_true(c.rscs[mine].meta.get("interleave").map(String::as_str)),
+        _ => return false,
+    };
+    if !interleave {
+        return false;
+    }
+    let per_node = |rsc: RscIx| match &c.rscs[rsc].bundle {
+        Some(bundle) => bundle.per_host,
+        None => c.rscs[rsc].clone.node_max,
+    };
+    per_node(mine) == per_node(clone)
+}
+
+fn promotable_to_scores(c: &mut Cluster, dependent: RscIx, clone: RscIx, ix: usize) {
+    let col = c.colocations[ix].clone();
+    let mut chosen: Vec<NodeIx> = Vec::new();
+    for instance in c.rscs[clone].children.clone() {
+        let Some(node) = location(c, instance) else {
+            continue;
+        };
+        if c.state(instance, false) != col.primary_role {
+            continue;
+        }
+        chosen.push(node);
+        if col.score < INFINITY {
+            let wanted = attribute(c, node, &col.attribute).map(str::to_owned);
+            let mut table = std::mem::take(&mut c.rscs[dependent].allowed);
+            for (n, entry) in table.entries_mut() {
+                if attribute(c, n, &col.attribute) == wanted.as_deref() {
+                    entry.score = score::add(entry.score, col.score);
+                }
+            }
+            c.rscs[dependent].allowed = table;
+        }
+    }
+    if col.score < INFINITY {
+        return;
+    }
+    let values: Vec<Option<String>> =
+        chosen.iter().map(|n| attribute(c, *n, &col.attribute).map(str::to_owned)).collect();
+    let mut table = std::mem::take(&mut c.rscs[dependent].allowed);
+    for (n, entry) in table.entries_mut() {
+        let value = attribute(c, n, &col.attribute).map(str::to_owned);
+        if values.contains(&value) {
+            entry.score = score::add(entry.score, 0);
+        } else {
+            entry.score = -INFINITY;
+        }
+    }
+    c.rscs[dependent].allowed = table;
+}
+
+fn promotable_to_priority(c: &mut Cluster, dependent: RscIx, clone: RscIx, ix: usize) {
+    let col = c.colocations[ix].clone();
+    let found = instances::compatible(c, dependent, clone, col.primary_role, false);
+    let r = &mut c.rscs[dependent];
+    if found.is_some() {
+        r.promotion_priority = score::add(r.promotion_priority, col.score);
+    } else if col.score >= INFINITY {
+        r.promotion_priority = -INFINITY;
+    }
+}
+
+/// Adds to `table` what `source`, and those that go with it, think of each node.
+pub(crate) fn add_colocated(
+    c: &mut Cluster,
+    source: RscIx,
+    target: RscIx,
+    table: &mut NodeTable,
+    ix: Option<usize>,
+    factor: f32,
+    select: Select,
+) {
+    let source = match c.rscs[source].kind {
+        Kind::Group => {
+            let members = &c.rscs[source].children;
+            let member = if select.this_with { members.last() } else { members.first() };
+            match member {
+                Some(member) => {
+                    if c.rscs[source].updating_nodes {
+                        return;
+                    }
+                    let member = *member;
+                    c.rscs[source].updating_nodes = true;
+                    add_colocated_of(c, member, target, table, ix, factor, select);
+                    c.rscs[source].updating_nodes = false;
+                    return;
+                }
+                None => return,
+            }
+        }
+        _ => source,
+    };
+    add_colocated_of(c, source, target, table, ix, factor, select);
+}
+
+fn add_colocated_of(
+    c: &mut Cluster,
+    source: RscIx,
+    target: RscIx,
+    table: &mut NodeTable,
+    ix: Option<usize>,
+    factor: f32,
+    select: Select,
+) {
+    if c.rscs[source].updating_nodes {
+        return;
+    }
+    c.rscs[source].updating_nodes = true;
+    let mut work = table.clone();
+    if let Some(ix) = ix {
+        add_matching(c, &mut work, source, target, ix, factor, select.nonnegative);
+    }
+    if work.is_empty() {
+        c.rscs[source].updating_nodes = false;
+        return;
+    }
+    if any_available(c, &work) {
+        let next = if select.this_with { this_with(c, source) } else { with_this(c, source) };
+        for other in next {
+            let col = &c.colocations[other];
+            let (rsc, more) = if select.this_with { (col.primary, col.score) } else { (col.dependent, col.score) };
+            if !select.this_with && !has_influence(c, other, None) {
+                continue;
+            }
+            let factor = factor * more as f32 / INFINITY as f32;
+            add_colocated(c, rsc, target, &mut work, Some(other), factor, select);
+        }
+    } else if select.active {
+        c.rscs[source].updating_nodes = false;
+        return;
+    }
+    if select.nonnegative {
+        for (_, entry) in work.entries_mut() {
+            if entry.score == FILTERED {
+                entry.score = 1;
+            }
+        }
+    }
+    *table = work;
+    c.rscs[source].updating_nodes = false;
+}
+
+fn add_matching(
+    c: &Cluster,
+    table: &mut NodeTable,
+    source: RscIx,
+    target: RscIx,
+    ix: usize,
+    factor: f32,
+    nonnegative: bool,
+) {
+    let name = c.colocations[ix].attribute.clone();
+    let promoted = promoted_preferences(c, source, target, ix);
+    let own = promoted.as_ref().unwrap_or(&c.rscs[source].allowed);
+    for (node, entry) in table.entries_mut() {
+        let value = attribute(c, node, &name);
+        let score = best_matching(c, own, &name, value, node);
+        if factor < 0.0 && score < 0 {
+            continue;
+        }
+        if entry.score == FILTERED {
+            continue;
+        }
+        let exact = factor * score as f32;
+        let mut delta = if exact < 0.0 { (exact - 0.5) as i32 } else { (exact + 0.5) as i32 };
+        if delta == 0 && score != 0 {
+            if factor > 0.0 {
+                delta = 1;
+            } else if factor < 0.0 {
+                delta = -1;
+            }
+        }
+        let new = score::add(delta, entry.score);
+        if nonnegative && new < 0 && entry.score > 0 {
+            entry.score = FILTERED;
+            continue;
+        }
+        if nonnegative && new < 0 && entry.score == 0 {
+            continue;
+        }
+        entry.score = new;
+    }
+}
+
+/// For a dependent that is to be promoted, its wishes for the promoted role count too.
+fn promoted_preferences(c: &Cluster, source: RscIx, _target: RscIx, ix: usize) -> Option<NodeTable> {
+    let col = &c.colocations[ix];
+    if col.dependent != source || col.dependent_role != Role::Promoted || c.rscs[source].kind != Kind::Clone {
+        return None;
+    }
+    let mut table = c.rscs[source].allowed.clone();
+    for location in &c.rscs[source].locations {
+        let location = &c.locations[*location];
+        if location.role == Role::Promoted {
+            for (node, score) in &location.nodes {
+                if let Some(entry) = table.get_mut(*node) {
+                    entry.score = score::add(entry.score, *score);
+                }
+            }
+        }
+    }
+    Some(table)
+}
+
+fn best_matching(c: &Cluster, table: &NodeTable, name: &Option<String>, value: Option<&str>, same: NodeIx) -> i32 {
+    if name.is_none() {
+        return match table.get(same) {
+            Some(entry) if c.can_run(same) => entry.score.max(-INFINITY),
+            _ => -INFINITY,
+        };
+    }
+    table
+        .entries()
+        .filter(|(node, _)| c.can_run(*node) && attribute(c, *node, name) == value)
+        .map(|(_, e)| e.score)
+        .max()
+        .unwrap_or(-INFINITY)
+}
+
+/// Scores of all nodes for an instance with everything colocated with it counted in.
+pub(crate) fn colocated_scores(c: &mut Cluster, rsc: RscIx, other: RscIx) -> NodeTable {
+    let mut table = c.rscs[rsc].allowed.clone();
+    let _ = other;
+    for this in [true, false] {
+        let list = if this { this_with(c, rsc) } else { with_this(c, rsc) };
+        for ix in list {
+            let col = &c.colocations[ix];
+            let (peer, score) = (if this { col.primary } else { col.dependent }, col.score);
+            let factor = score as f32 / INFINITY as f32;
+            let select = Select { this_with: this, nonnegative: false, active: false };
+            let usable = this || has_influence(c, ix, Some(rsc));
+            if usable {
+                add_colocated(c, peer, rsc, &mut table, Some(ix), factor, select);
+            }
+        }
+    }
+    table
+}
+

@@ -1,0 +1,220 @@
+//! Fail counts: how often a resource failed on a node, and when that is forgotten.
+
+use std::rc::Rc;
+
+use cib::Element;
+
+use crate::{
+    actions,
+    history_ops::base_name,
+    model::{Cluster, Kind, NodeIx, OnFail, RscIx, Task},
+    score::{self, INFINITY},
+};
+
+/// What a node's attributes say about failures of a resource.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FailCount {
+    pub(crate) count: i32,
+    pub(crate) last_s: i64,
+}
+
+/// Sums the fail counts of a resource on a node. `effective`: forget what is older than failure-timeout.
+pub(crate) fn count(c: &mut Cluster, rsc: RscIx, node: NodeIx, effective: bool) -> FailCount {
+    let name = if c.rscs[rsc].unique {
+        c.rscs[rsc].id.clone()
+    } else {
+        base_name(&c.rscs[rsc].id).to_owned()
+    };
+    let mut out = FailCount::default();
+    let unique = c.rscs[rsc].unique;
+    for (key, value) in c.nodes[node].attrs.range("fail-count-".to_owned()..) {
+        let Some(rest) = key.strip_prefix("fail-count-") else {
+            break;
+        };
+        if matches(rest, &name, unique) {
+            out.count = score::add(out.count, score::parse(value).unwrap_or(0));
+        }
+    }
+    for (key, value) in c.nodes[node].attrs.range("last-failure-".to_owned()..) {
+        let Some(rest) = key.strip_prefix("last-failure-") else {
+            break;
+        };
+        if matches(rest, &name, unique) {
+            out.last_s = out.last_s.max(score::leading_integer(value).unwrap_or(0));
+        }
+    }
+    let timeout_s = c.rscs[rsc].failure_timeout_ms / 1000;
+    if effective && out.count > 0 && timeout_s > 0 && out.last_s > 0 && !failure_blocks(c, rsc, node) {
+        if c.now_s > out.last_s + timeout_s {
+            out.count = 0;
+        } else {
+            c.recheck.note(c.now_s, out.last_s + timeout_s + 1);
+        }
+    }
+    out
+}
+
+/// A guest's failures count for the container with them.
+pub(crate) fn count_with_fillers(c: &mut Cluster, rsc: RscIx, node: NodeIx) -> FailCount {
+    let mut out = count(c, rsc, node, true);
+    for filler in c.rscs[rsc].fillers.clone() {
+        let more = count(c, filler, node, true);
+        out.count = score::add(out.count, more.count);
+        out.last_s = out.last_s.max(more.last_s);
+    }
+    out
+}
+
+fn matches(rest: &str, name: &str, unique: bool) -> bool {
+    let Some(after) = rest.strip_prefix(name) else {
+        return false;
+    };
+    if after.is_empty() || after.starts_with('#') {
+        return true;
+    }
+    // Instances of an anonymous clone share their counts.
+    if unique {
+        return false;
+    }
+    after.strip_prefix(':').is_some_and(|number| {
+        let digits = number.split('#').next().unwrap_or("");
+        !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
+    })
+}
+
+/// Whether a failure on the node blocks the resource for good (`on-fail=block`): such counts do not expire.
+fn failure_blocks(c: &mut Cluster, rsc: RscIx, node: NodeIx) -> bool {
+    let ops: Rc<_> = c.rscs[rsc].ops.clone();
+    let blocking: Vec<(String, u32)> = ops
+        .iter()
+        .filter(|op| {
+            let inline = op.xml.attr("on-fail");
+            inline.is_some_and(|v| v == "block") || inline.is_none() && op.xml.child("meta_attributes").is_some()
+        })
+        .map(|op| (op.name.clone(), op.interval_ms))
+        .collect();
+    let id = c.history_id(rsc).to_owned();
+    blocking.into_iter().any(|(name, interval_ms)| {
+        let task = Task::parse(&name);
+        if task == Task::Other || actions::op_meta(c, rsc, task, interval_ms).on_fail != OnFail::Block {
+            return false;
+        }
+        node_failed_op(c, node, &id, &name, interval_ms)
+    })
+}
+
+fn node_failed_op(c: &Cluster, node: NodeIx, rsc: &str, name: &str, interval_ms: u32) -> bool {
+    let id = c.nodes[node].id.as_str();
+    let interval = interval_ms.to_string();
+    c.cib
+        .child("status")
+        .into_iter()
+        .flat_map(|s| s.children_named("node_state"))
+        .filter(|s| s.id() == Some(id))
+        .filter_map(|s| s.child("lrm")?.child("lrm_resources"))
+        .flat_map(|r| r.children_named("lrm_resource"))
+        .filter(|r| r.id() == Some(rsc))
+        .flat_map(|r| r.children_named("lrm_rsc_op"))
+        .any(|op| {
+            op.attr("operation") == Some(name)
+                && op.attr("interval").unwrap_or("0") == interval
+                && entry_failed(op)
+        })
+}
+
+/// Whether an entry of the history is of a failure.
+pub(crate) fn entry_failed(op: &Element) -> bool {
+    let target = op.attr("transition-key").and_then(|key| key.split(':').nth(2)).unwrap_or("0");
+    op.attr("rc-code").is_some_and(|rc| rc != target) || op.attr("op-status").is_some_and(|s| s != "0" && s != "-1")
+}
+
+/// Whether a failed operation is so old that it does not count any more; may ask for its counts to be wiped.
+#[expect(clippy::too_many_arguments, reason = "the fields of one entry")]
+pub(crate) fn entry_expired(
+    c: &mut Cluster,
+    rsc: RscIx,
+    node: NodeIx,
+    xml: &Element,
+    failed: bool,
+    task: Task,
+    interval_ms: u32,
+    changed_s: Option<i64>,
+    rc: i64,
+) -> bool {
+    let _ = xml;
+    let timeout_s = c.rscs[rsc].failure_timeout_ms / 1000;
+    let mut expired = false;
+    let mut clear = None;
+    if let (true, Some(at)) = (timeout_s > 0, changed_s) {
+        if c.now_s >= at + timeout_s {
+            expired = true;
+        }
+        let recent = count(c, rsc, node, true);
+        if recent.count > 0 && c.now_s < recent.last_s + timeout_s {
+            c.recheck.note(c.now_s, recent.last_s + timeout_s);
+        }
+        if expired && !failed && false {
+            return false;
+        }
+        if expired {
+            if count(c, rsc, node, false).count > 0 {
+                if recent.count == 0 {
+                    clear = Some("it expired");
+                } else {
+                    expired = false;
+                }
+            } else if c.rscs[rsc].remote_reconnect_ms > 0 && c.rscs[rsc].is_remote {
+                clear = Some("reconnect interval is set");
+            }
+        }
+    }
+    if let Some(reason) = clear {
+        if c.rscs[rsc].kind == Kind::Primitive {
+            let ix = actions::clear_failcount(c, rsc, node, reason);
+            let remote = c.rscs[rsc].remote_node.filter(|_| c.options.fencing && c.rscs[rsc].remote_reconnect_ms > 0);
+            if let Some(remote) = remote.filter(|n| c.nodes[*n].unclean) {
+                if let Some(fence) = c.nodes[remote].fence_action {
+                    crate::ordering::order_actions(c, fence, ix, crate::model::ar::ORDERED);
+                }
+            }
+        }
+    }
+    if expired && task == Task::Monitor && interval_ms == 0 && matches!(rc, 0 | 7 | 8 | 190 | 191) {
+        expired = false;
+    }
+    expired && failed
+}
+
+/// Whether a resource failed too often on a node to stay or come there.
+pub(crate) fn threshold_reached(c: &mut Cluster, rsc: RscIx, node: NodeIx) -> Option<(RscIx, i32)> {
+    if c.nodes[node].attrs.range("fail-count-".to_owned()..).next().is_none_or(|(k, _)| !k.starts_with("fail-count-")) {
+        return None;
+    }
+    if c.rscs[rsc].migration_threshold == 0 {
+        return None;
+    }
+    if failure_ignored(c, rsc, node) {
+        return None;
+    }
+    let found = count_with_fillers(c, rsc, node);
+    if found.count <= 0 {
+        return None;
+    }
+    let limit = c.rscs[rsc].migration_threshold;
+    let remaining = if limit >= INFINITY && found.count >= INFINITY {
+        0
+    } else {
+        limit.saturating_sub(found.count)
+    };
+    let to_force = if c.is_anonymous_instance(rsc) {
+        c.uber_parent(rsc, false)
+    } else {
+        rsc
+    };
+    (remaining <= 0).then_some((to_force, remaining))
+}
+
+/// A failure whose on-fail is "ignore" does not count.
+fn failure_ignored(c: &mut Cluster, rsc: RscIx, node: NodeIx) -> bool {
+    c.rscs[rsc].ignored_failure && c.rscs[rsc].running_on.contains(&node)
+}

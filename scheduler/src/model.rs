@@ -1,0 +1,782 @@
+//! The cluster as the scheduler sees it: nodes, resources, constraints and actions in flat tables,
+//! named by index. Everything else in this crate reads and changes these tables.
+
+use std::{collections::BTreeMap, rc::Rc};
+
+use cib::Element;
+
+use crate::{nvpairs::Ids, options::Options, rules::Recheck};
+
+pub(crate) type NodeIx = usize;
+pub(crate) type RscIx = usize;
+pub(crate) type ActIx = usize;
+
+/// What a resource does on a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Role {
+    #[default]
+    Unknown,
+    Stopped,
+    Started,
+    Unpromoted,
+    Promoted,
+}
+
+impl Role {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "stopped" => Some(Self::Stopped),
+            "started" => Some(Self::Started),
+            "unpromoted" | "slave" => Some(Self::Unpromoted),
+            "promoted" | "master" => Some(Self::Promoted),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::Unknown => "Unknown",
+            Self::Stopped => "Stopped",
+            Self::Started => "Started",
+            Self::Unpromoted => "Unpromoted",
+            Self::Promoted => "Promoted",
+        }
+    }
+}
+
+/// Where probes for a resource may run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Discover {
+    #[default]
+    Always,
+    Never,
+    Exclusive,
+}
+
+/// A resource's view of one node.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Allowed {
+    pub(crate) present: bool,
+    pub(crate) score: i32,
+    pub(crate) discover: Discover,
+    /// Instances of a clone placed there so far.
+    pub(crate) count: u32,
+}
+
+/// A resource's view of all nodes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct NodeTable(pub(crate) Vec<Allowed>);
+
+impl NodeTable {
+    pub(crate) fn get(&self, node: NodeIx) -> Option<&Allowed> {
+        self.0.get(node).filter(|entry| entry.present)
+    }
+
+    pub(crate) fn get_mut(&mut self, node: NodeIx) -> Option<&mut Allowed> {
+        self.0.get_mut(node).filter(|entry| entry.present)
+    }
+
+    /// The entry of a node, made with a base score if missing.
+    pub(crate) fn entry(&mut self, node: NodeIx, base: i32) -> &mut Allowed {
+        if self.0.len() <= node {
+            self.0.resize(node + 1, Allowed::default());
+        }
+        let entry = &mut self.0[node];
+        if !entry.present {
+            *entry = Allowed { present: true, score: base, ..Allowed::default() };
+        }
+        entry
+    }
+
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = NodeIx> + '_ {
+        self.0.iter().enumerate().filter(|(_, e)| e.present).map(|(ix, _)| ix)
+    }
+
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (NodeIx, &Allowed)> + '_ {
+        self.0.iter().enumerate().filter(|(_, e)| e.present)
+    }
+
+    pub(crate) fn entries_mut(&mut self) -> impl Iterator<Item = (NodeIx, &mut Allowed)> + '_ {
+        self.0.iter_mut().enumerate().filter(|(_, e)| e.present)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.nodes().next().is_none()
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum NodeKind {
+    #[default]
+    Member,
+    /// Runs the remote executor; its connection is a resource. Guests are those in a container resource.
+    Remote,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Node {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) kind: NodeKind,
+    /// Score every resource starts from there.
+    pub(crate) score: i32,
+    pub(crate) attrs: BTreeMap<String, String>,
+    pub(crate) utilization: BTreeMap<String, i64>,
+    pub(crate) priority: i32,
+    pub(crate) online: bool,
+    pub(crate) standby: bool,
+    pub(crate) standby_onfail: bool,
+    pub(crate) pending: bool,
+    pub(crate) unclean: bool,
+    pub(crate) unseen: bool,
+    pub(crate) shutdown: bool,
+    pub(crate) expected_up: bool,
+    pub(crate) is_dc: bool,
+    pub(crate) maintenance: bool,
+    pub(crate) probes: bool,
+    pub(crate) remote_requires_reset: bool,
+    pub(crate) remote_was_fenced: bool,
+    pub(crate) remote_maintenance: bool,
+    pub(crate) history_unpacked: bool,
+    pub(crate) health: i32,
+    /// Why it is to be fenced, for the record.
+    pub(crate) fence_reason: Option<String>,
+    /// Whether losing it counts for `priority-fencing-delay`.
+    pub(crate) lost_contact: bool,
+    /// Resources placed there by this run.
+    pub(crate) placed: usize,
+    pub(crate) running: Vec<RscIx>,
+    pub(crate) assigned: Vec<RscIx>,
+    /// The resource whose start connects it.
+    pub(crate) connection: Option<RscIx>,
+    pub(crate) fence_action: Option<ActIx>,
+    pub(crate) shutdown_at_s: i64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    #[default]
+    Primitive,
+    Group,
+    Clone,
+    Bundle,
+}
+
+/// What to do about a resource that is active more often than it should be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum MultiplyActive {
+    #[default]
+    StopStart,
+    StopOnly,
+    Block,
+    StopUnexpected,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum RestartType {
+    #[default]
+    Ignore,
+    Restart,
+}
+
+/// What a start needs from the cluster.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Requires {
+    #[default]
+    Nothing,
+    Quorum,
+    Fencing,
+    Unfencing,
+}
+
+/// Settings of a clone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct CloneSettings {
+    pub(crate) max: u32,
+    pub(crate) node_max: u32,
+    pub(crate) promoted_max: u32,
+    pub(crate) promoted_node_max: u32,
+    pub(crate) min: u32,
+    pub(crate) interleave: bool,
+    pub(crate) ordered: bool,
+    /// Instances beyond the configured ones were found active.
+    pub(crate) total: u32,
+    pub(crate) notify_confirm: BTreeMap<&'static str, ActIx>,
+    pub(crate) promoted_placed: u32,
+    pub(crate) removed_instances: bool,
+}
+
+/// Parts of one replica of a bundle.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Replica {
+    pub(crate) offset: u32,
+    pub(crate) ip: Option<RscIx>,
+    pub(crate) container: RscIx,
+    pub(crate) remote: Option<RscIx>,
+    pub(crate) child: Option<RscIx>,
+    pub(crate) node: Option<NodeIx>,
+    pub(crate) ipaddr: Option<String>,
+}
+
+/// Settings of a bundle.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct BundleSettings {
+    pub(crate) technology: String,
+    pub(crate) image: String,
+    pub(crate) replicas: Vec<Replica>,
+    pub(crate) max: u32,
+    pub(crate) per_host: u32,
+    pub(crate) promoted_max: u32,
+    /// The clone that wraps the bundled primitive.
+    pub(crate) child: Option<RscIx>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct OpDef {
+    pub(crate) xml: Element,
+    pub(crate) name: String,
+    pub(crate) interval_ms: u32,
+    pub(crate) enabled: bool,
+    pub(crate) role: Option<Role>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rsc {
+    pub(crate) id: String,
+    /// Name in the operation history: the id without the number of an instance.
+    pub(crate) history_id: Option<String>,
+    pub(crate) xml: Option<Element>,
+    pub(crate) ops: Rc<Vec<OpDef>>,
+    pub(crate) kind: Kind,
+    pub(crate) parent: Option<RscIx>,
+    pub(crate) children: Vec<RscIx>,
+    pub(crate) class: Rc<str>,
+    pub(crate) provider: Option<Rc<str>>,
+    pub(crate) agent: Rc<str>,
+    pub(crate) meta: Rc<BTreeMap<String, String>>,
+    pub(crate) utilization: Rc<BTreeMap<String, i64>>,
+    pub(crate) params: Option<Rc<BTreeMap<String, String>>>,
+    pub(crate) params_by_rule: bool,
+    pub(crate) clone: CloneSettings,
+    pub(crate) bundle: Option<Box<BundleSettings>>,
+
+    pub(crate) priority: i32,
+    pub(crate) promotion_priority: i32,
+    pub(crate) stickiness: i32,
+    pub(crate) failure_timeout_ms: i64,
+    pub(crate) migration_threshold: i32,
+    pub(crate) multiply_active: MultiplyActive,
+    pub(crate) restart_type: RestartType,
+    pub(crate) requires: Requires,
+    pub(crate) remote_reconnect_ms: u32,
+
+    pub(crate) managed: bool,
+    pub(crate) blocked: bool,
+    pub(crate) failed: bool,
+    pub(crate) stop_if_failed: bool,
+    pub(crate) removed: bool,
+    pub(crate) removed_filler: bool,
+    pub(crate) maintenance: bool,
+    pub(crate) unique: bool,
+    pub(crate) notify: bool,
+    pub(crate) promotable: bool,
+    pub(crate) migratable: bool,
+    pub(crate) critical: bool,
+    pub(crate) is_remote: bool,
+    pub(crate) is_fence_device: bool,
+    pub(crate) allow_remote: bool,
+    pub(crate) exclusive_probes: bool,
+    pub(crate) start_pending: bool,
+    pub(crate) stop_unexpected: bool,
+    pub(crate) reload: bool,
+    pub(crate) detect_loop: bool,
+    pub(crate) ignored_failure: bool,
+    pub(crate) has_quorum_role: bool,
+    pub(crate) assigning: bool,
+    pub(crate) unassigned: bool,
+    pub(crate) updating_nodes: bool,
+    pub(crate) promotion_added: bool,
+    pub(crate) replica_of: Option<RscIx>,
+    pub(crate) provides_unfencing: bool,
+
+    /// Guest nodes run inside this resource (their connections), or the resource the guest runs in.
+    pub(crate) container: Option<RscIx>,
+    pub(crate) fillers: Vec<RscIx>,
+    /// The node this connection resource leads to.
+    pub(crate) remote_node: Option<NodeIx>,
+
+    pub(crate) running_on: Vec<NodeIx>,
+    pub(crate) known_on: Vec<NodeIx>,
+    pub(crate) dangling_migrations: Vec<NodeIx>,
+    pub(crate) partial_target: Option<NodeIx>,
+    pub(crate) partial_source: Option<NodeIx>,
+    pub(crate) role: Role,
+    pub(crate) next_role: Role,
+    pub(crate) pending_op: Option<String>,
+    pub(crate) lock_node: Option<NodeIx>,
+    pub(crate) lock_time_s: i64,
+
+    pub(crate) allowed: NodeTable,
+    pub(crate) assigned: Option<NodeIx>,
+    /// What promotion sorts by.
+    pub(crate) sort_index: i32,
+    pub(crate) actions: Vec<ActIx>,
+    pub(crate) this_with: Vec<usize>,
+    pub(crate) with_this: Vec<usize>,
+    pub(crate) locations: Vec<usize>,
+    pub(crate) tickets: Vec<usize>,
+    pub(crate) op_meta: Vec<(Task, u32, Rc<OpMeta>)>,
+    pub(crate) failures: Vec<(NodeIx, Element)>,
+    pub(crate) expected_node_is_up: bool,
+}
+
+/// What an action does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Task {
+    #[default]
+    None,
+    Start,
+    Running,
+    Stop,
+    Stopped,
+    Promote,
+    Promoted,
+    Demote,
+    Demoted,
+    Monitor,
+    MigrateTo,
+    MigrateFrom,
+    Notify,
+    Notified,
+    Cancel,
+    Delete,
+    LrmDelete,
+    ClearFailCount,
+    ReloadAgent,
+    Fence,
+    Shutdown,
+    LoadStopped,
+    AllStopped,
+    OneOrMore,
+    Maintenance,
+    /// An operation somebody configured that the cluster never runs itself.
+    Other,
+}
+
+impl Task {
+    pub(crate) fn text(self) -> &'static str {
+        match self {
+            Self::None | Self::Other => "",
+            Self::Start => "start",
+            Self::Running => "running",
+            Self::Stop => "stop",
+            Self::Stopped => "stopped",
+            Self::Promote => "promote",
+            Self::Promoted => "promoted",
+            Self::Demote => "demote",
+            Self::Demoted => "demoted",
+            Self::Monitor => "monitor",
+            Self::MigrateTo => "migrate_to",
+            Self::MigrateFrom => "migrate_from",
+            Self::Notify => "notify",
+            Self::Notified => "notified",
+            Self::Cancel => "cancel",
+            Self::Delete => "delete",
+            Self::LrmDelete => "lrm_delete",
+            Self::ClearFailCount => "clear_failcount",
+            Self::ReloadAgent => "reload-agent",
+            Self::Fence => "stonith",
+            Self::Shutdown => "do_shutdown",
+            Self::LoadStopped => "load_stopped",
+            Self::AllStopped => "all_stopped",
+            Self::OneOrMore => "one-or-more",
+            Self::Maintenance => "maintenance_nodes",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Self {
+        match text {
+            "start" => Self::Start,
+            "running" | "started" => Self::Running,
+            "stop" => Self::Stop,
+            "stopped" => Self::Stopped,
+            "promote" => Self::Promote,
+            "promoted" => Self::Promoted,
+            "demote" => Self::Demote,
+            "demoted" => Self::Demoted,
+            "monitor" | "status" => Self::Monitor,
+            "migrate_to" => Self::MigrateTo,
+            "migrate_from" => Self::MigrateFrom,
+            "notify" => Self::Notify,
+            "delete" => Self::Delete,
+            "cancel" => Self::Cancel,
+            "reload-agent" | "reload" => Self::ReloadAgent,
+            "stonith" => Self::Fence,
+            _ => Self::Other,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum OnFail {
+    Ignore,
+    #[default]
+    Restart,
+    Ban,
+    Block,
+    Stop,
+    Standby,
+    Fence,
+    Demote,
+    RestartContainer,
+    ResetRemote,
+}
+
+/// Settings of an operation: what is configured, completed by defaults.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OpMeta {
+    /// As the executor receives it, `CRM_meta_` left out.
+    pub(crate) meta: BTreeMap<String, String>,
+    pub(crate) params: BTreeMap<String, String>,
+    pub(crate) on_fail: OnFail,
+    pub(crate) fail_role: Option<Role>,
+    pub(crate) timeout_ms: i64,
+    pub(crate) start_delay_ms: i64,
+    pub(crate) priority: i32,
+}
+
+/// One action of the plan.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Act {
+    pub(crate) rsc: Option<RscIx>,
+    pub(crate) node: Option<NodeIx>,
+    pub(crate) task: Task,
+    pub(crate) interval_ms: u32,
+    /// Key when it is not made of resource, task and interval.
+    pub(crate) key: Option<Rc<str>>,
+    /// Name of the operation when it is not that of the task.
+    pub(crate) name: Option<Rc<str>>,
+    pub(crate) op: Option<Rc<OpMeta>>,
+    pub(crate) extra: Vec<(&'static str, String)>,
+    pub(crate) extra_owned: Vec<(String, String)>,
+    pub(crate) priority: i32,
+    pub(crate) pseudo: bool,
+    pub(crate) runnable: bool,
+    pub(crate) optional: bool,
+    pub(crate) print_always: bool,
+    pub(crate) migratable: bool,
+    pub(crate) restarts: bool,
+    pub(crate) min_runnable: bool,
+    pub(crate) reschedule: bool,
+    pub(crate) detect_loop: bool,
+    pub(crate) in_graph: bool,
+    pub(crate) on_dc: bool,
+    pub(crate) cancel_reason: bool,
+    pub(crate) loop_checked: bool,
+    pub(crate) needs: Requires,
+    pub(crate) reason: Option<Rc<str>>,
+    pub(crate) required_before: u32,
+    pub(crate) runnable_before: u32,
+    pub(crate) before: Vec<Link>,
+    pub(crate) after: Vec<Link>,
+    pub(crate) notify_type: Option<Rc<str>>,
+    pub(crate) shutdown_lock: bool,
+}
+
+/// An edge between two actions, seen from one of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Link {
+    pub(crate) other: ActIx,
+    pub(crate) flags: u32,
+}
+
+/// How one action bears on another.
+pub(crate) mod ar {
+    pub(crate) const ORDERED: u32 = 1;
+    pub(crate) const FIRST_IMPLIES_THEN: u32 = 1 << 1;
+    pub(crate) const THEN_IMPLIES_FIRST: u32 = 1 << 2;
+    pub(crate) const PROMOTED_THEN_IMPLIES_FIRST: u32 = 1 << 3;
+    pub(crate) const UNRUNNABLE_FIRST_BLOCKS: u32 = 1 << 4;
+    pub(crate) const MIN_RUNNABLE: u32 = 1 << 5;
+    pub(crate) const NESTED_REMOTE_PROBE: u32 = 1 << 6;
+    pub(crate) const FIRST_IMPLIES_SAME_NODE_THEN: u32 = 1 << 7;
+    pub(crate) const IF_ON_SAME_NODE: u32 = 1 << 8;
+    pub(crate) const IF_ON_SAME_NODE_OR_TARGET: u32 = 1 << 9;
+    pub(crate) const IF_REQUIRED_ON_SAME_NODE: u32 = 1 << 10;
+    pub(crate) const THEN_CANCELS_FIRST: u32 = 1 << 11;
+    pub(crate) const INTERMEDIATE_STOP: u32 = 1 << 12;
+    pub(crate) const ASYMMETRIC: u32 = 1 << 13;
+    pub(crate) const UNMIGRATABLE_THEN_BLOCKS: u32 = 1 << 14;
+    pub(crate) const IF_FIRST_UNMIGRATABLE: u32 = 1 << 15;
+    pub(crate) const SERIALIZE: u32 = 1 << 16;
+    pub(crate) const GUEST_ALLOWED: u32 = 1 << 17;
+    pub(crate) const FIRST_IMPLIES_THEN_GRAPHED: u32 = 1 << 18;
+    pub(crate) const THEN_IMPLIES_FIRST_GRAPHED: u32 = 1 << 19;
+    pub(crate) const FIRST_ELSE_THEN: u32 = 1 << 20;
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Colocation {
+    pub(crate) id: Rc<str>,
+    pub(crate) attribute: Option<String>,
+    pub(crate) score: i32,
+    pub(crate) dependent: RscIx,
+    pub(crate) primary: RscIx,
+    pub(crate) dependent_role: Role,
+    pub(crate) primary_role: Role,
+    pub(crate) influence: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Location {
+    pub(crate) id: Rc<str>,
+    pub(crate) role: Role,
+    pub(crate) discover: Discover,
+    pub(crate) nodes: Vec<(NodeIx, i32)>,
+}
+
+/// One end of an ordering: a resource's operation, or one action.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct End {
+    pub(crate) rsc: Option<RscIx>,
+    pub(crate) task: Task,
+    pub(crate) interval_ms: u32,
+    pub(crate) act: Option<ActIx>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Ordering {
+    pub(crate) first: End,
+    pub(crate) then: End,
+    pub(crate) flags: u32,
+    pub(crate) optional_only: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum LossPolicy {
+    #[default]
+    Stop,
+    Demote,
+    Fence,
+    Freeze,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Ticket {
+    pub(crate) granted: bool,
+    pub(crate) standby: bool,
+    pub(crate) last_granted_s: Option<i64>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct TicketUse {
+    pub(crate) id: Rc<str>,
+    pub(crate) ticket: String,
+    pub(crate) rsc: RscIx,
+    pub(crate) role: Role,
+    pub(crate) loss: LossPolicy,
+}
+
+/// Everything one run works on.
+pub(crate) struct Cluster<'a> {
+    pub(crate) cib: &'a Element,
+    pub(crate) ids: Ids<'a>,
+    pub(crate) now_s: i64,
+    pub(crate) options: Options,
+    pub(crate) quorate: bool,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) rscs: Vec<Rsc>,
+    /// Resources without parent, in the order of the configuration.
+    pub(crate) top: Vec<RscIx>,
+    pub(crate) rsc_ids: BTreeMap<String, RscIx>,
+    pub(crate) node_names: BTreeMap<String, NodeIx>,
+    pub(crate) node_ids: BTreeMap<String, NodeIx>,
+    pub(crate) tags: BTreeMap<String, Vec<String>>,
+    pub(crate) templates: BTreeMap<String, Vec<String>>,
+    pub(crate) tickets: BTreeMap<String, Ticket>,
+    pub(crate) ticket_uses: Vec<TicketUse>,
+    pub(crate) colocations: Vec<Colocation>,
+    pub(crate) locations: Vec<Location>,
+    pub(crate) orderings: Vec<Ordering>,
+    pub(crate) acts: Vec<Act>,
+    pub(crate) singletons: BTreeMap<String, ActIx>,
+    pub(crate) recheck: Recheck,
+    pub(crate) problems: Vec<String>,
+    /// Score lines, when asked for.
+    pub(crate) trace: Option<Vec<String>>,
+    pub(crate) utilization_trace: Option<Vec<String>>,
+    pub(crate) have_fence_device: bool,
+    pub(crate) unfencing: bool,
+    pub(crate) have_remote: bool,
+    pub(crate) dc: Option<NodeIx>,
+    pub(crate) failed_ops: Vec<Element>,
+    pub(crate) node_order: Vec<NodeIx>,
+    pub(crate) rsc_defaults: Rc<BTreeMap<String, String>>,
+    pub(crate) blocked_resources: usize,
+    pub(crate) probe_done: bool,
+    pub(crate) disabled_resources: usize,
+    pub(crate) stop_needed: Vec<RscIx>,
+    pub(crate) priority_max: i32,
+}
+
+impl<'a> Cluster<'a> {
+    /// Notes something about the configuration that people should know.
+    pub(crate) fn problem(&mut self, text: impl Into<String>) {
+        self.problems.push(text.into());
+    }
+
+    /// The resource at the top of a resource's chain of parents; a bundle counts only if asked for.
+    pub(crate) fn uber_parent(&self, rsc: RscIx, through_bundle: bool) -> RscIx {
+        let mut at = rsc;
+        while let Some(parent) = self.rscs[at].parent {
+            if !through_bundle && self.rscs[parent].kind == Kind::Bundle {
+                break;
+            }
+            at = parent;
+        }
+        at
+    }
+
+    /// The clone a resource is an instance of, or lives in.
+    pub(crate) fn clone_of(&self, rsc: RscIx) -> Option<RscIx> {
+        let top = self.uber_parent(rsc, false);
+        (self.rscs[top].kind == Kind::Clone).then_some(top)
+    }
+
+    /// Whether a resource is in a clone whose instances are interchangeable.
+    pub(crate) fn is_anonymous_instance(&self, rsc: RscIx) -> bool {
+        self.clone_of(rsc).is_some_and(|clone| clone != rsc && !self.rscs[clone].unique)
+    }
+
+    /// All primitives under a resource, itself included if it is one.
+    pub(crate) fn primitives(&self, rsc: RscIx) -> Vec<RscIx> {
+        if self.rscs[rsc].kind == Kind::Primitive {
+            return vec![rsc];
+        }
+        self.rscs[rsc].children.iter().flat_map(|c| self.primitives(*c)).collect()
+    }
+
+    pub(crate) fn is_guest(&self, node: NodeIx) -> bool {
+        self.nodes[node]
+            .connection
+            .is_some_and(|rsc| self.rscs[rsc].container.is_some())
+    }
+
+    pub(crate) fn is_remote_node(&self, node: NodeIx) -> bool {
+        self.nodes[node].kind == NodeKind::Remote
+    }
+
+    /// Whether resources may run there, its score aside.
+    pub(crate) fn can_run(&self, node: NodeIx) -> bool {
+        let n = &self.nodes[node];
+        n.online && !n.shutdown && !n.unclean && !n.standby && !n.maintenance
+    }
+
+    /// Whether it is up and its state known, or being fenced already stopped its resources.
+    pub(crate) fn clean_online(&self, node: NodeIx) -> bool {
+        self.nodes[node].online && !self.nodes[node].unclean
+    }
+
+    /// The one node a resource is on now, as decisions take it: the source of an unfinished migration, else the
+    /// first healthy one.
+    pub(crate) fn current_node(&self, rsc: RscIx) -> Option<NodeIx> {
+        self.active_node(rsc).0
+    }
+
+    /// As [`Self::current_node`], with the number of nodes it is active on, and of healthy ones of these.
+    pub(crate) fn active_node(&self, rsc: RscIx) -> (Option<NodeIx>, usize, usize) {
+        let r = &self.rscs[rsc];
+        let mut active: Option<NodeIx> = None;
+        let (mut all, mut clean) = (0, 0);
+        let nodes = self.active_nodes(rsc);
+        for node in nodes {
+            all += 1;
+            let is_clean = self.clean_online(node);
+            if is_clean {
+                clean += 1;
+            }
+            let is_source = r.partial_source == Some(node) && r.partial_target.is_some();
+            let active_is_clean = active.is_some_and(|a| self.clean_online(a));
+            if active.is_none() || is_source {
+                active = Some(node);
+            } else if is_clean && !active_is_clean && r.partial_source != active {
+                active = Some(node);
+            }
+        }
+        (active, all, clean)
+    }
+
+    /// Nodes a resource, or any part of it, is active on.
+    pub(crate) fn active_nodes(&self, rsc: RscIx) -> Vec<NodeIx> {
+        let r = &self.rscs[rsc];
+        match r.kind {
+            Kind::Primitive => r.running_on.clone(),
+            Kind::Bundle => {
+                let containers = r.bundle.iter().flat_map(|b| &b.replicas).map(|x| x.container);
+                self.union_nodes(containers)
+            }
+            _ => self.union_nodes(r.children.iter().copied()),
+        }
+    }
+
+    fn union_nodes(&self, rscs: impl Iterator<Item = RscIx>) -> Vec<NodeIx> {
+        let mut out = Vec::new();
+        for rsc in rscs {
+            for node in self.active_nodes(rsc) {
+                if !out.contains(&node) {
+                    out.push(node);
+                }
+            }
+        }
+        out
+    }
+
+    /// Role of a resource; of a collection, the highest of its parts (for a group: of its first).
+    pub(crate) fn state(&self, rsc: RscIx, current: bool) -> Role {
+        let r = &self.rscs[rsc];
+        match r.kind {
+            Kind::Primitive => {
+                if current {
+                    r.role
+                } else {
+                    r.next_role
+                }
+            }
+            _ => r
+                .children
+                .iter()
+                .map(|c| self.state(*c, current))
+                .max()
+                .unwrap_or(Role::Unknown),
+        }
+    }
+
+    /// Name in the operation history.
+    pub(crate) fn history_id(&self, rsc: RscIx) -> &str {
+        let r = &self.rscs[rsc];
+        r.history_id.as_deref().unwrap_or(&r.id)
+    }
+
+    /// The text of a key `RSC_TASK_INTERVAL`.
+    pub(crate) fn key_of(&self, act: ActIx) -> String {
+        let a = &self.acts[act];
+        if let Some(key) = &a.key {
+            return key.to_string();
+        }
+        let rsc = a.rsc.map_or("", |r| self.rscs[r].id.as_str());
+        let name = a.name.as_deref().unwrap_or_else(|| a.task.text());
+        format!("{rsc}_{name}_{}", a.interval_ms)
+    }
+
+    pub(crate) fn is_group_colocated(&self, group: RscIx) -> bool {
+        self.rscs[group].meta.get("collocated").is_none_or(|v| crate::score::is_true(Some(v)))
+    }
+
+    pub(crate) fn is_group_ordered(&self, group: RscIx) -> bool {
+        self.rscs[group].meta.get("ordered").is_none_or(|v| crate::score::is_true(Some(v)))
+    }
+
+    pub(crate) fn is_container_of_guest(&self, rsc: RscIx) -> bool {
+        !self.rscs[rsc].fillers.is_empty()
+    }
+}

@@ -1,0 +1,323 @@
+//! Turns the actions that remain into the graph that is carried out.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    fencing,
+    graph::{Action, ActionKind, Graph, ResourceRef, Synapse},
+    history_ops::base_name,
+    model::{ActIx, Cluster, Kind, Link, NodeIx, RscIx, Task, ar},
+    resources,
+};
+
+/// Builds the graph.
+pub(crate) fn build(c: &mut Cluster) -> Graph {
+    let chosen: Vec<bool> = (0..c.acts.len()).map(|ix| belongs(c, ix)).collect();
+    for (ix, keep) in chosen.iter().enumerate() {
+        c.acts[ix].in_graph = *keep;
+    }
+    let mut synapses = Vec::new();
+    for ix in 0..c.acts.len() {
+        if !chosen[ix] {
+            continue;
+        }
+        let inputs = inputs(c, ix);
+        let id = u32::try_from(synapses.len()).unwrap_or(u32::MAX);
+        let rsc_priority = c.acts[ix].rsc.map_or(0, |r| c.rscs[r].priority);
+        let priority = rsc_priority.max(c.acts[ix].priority).max(0);
+        let action = describe(c, ix);
+        synapses.push(Synapse { id, priority, actions: vec![action], inputs });
+    }
+    let o = &c.options;
+    Graph {
+        cluster_delay_ms: u64::try_from(o.cluster_delay_ms).unwrap_or(0),
+        fencing_timeout_ms: u64::try_from(o.fencing_timeout_ms).unwrap_or(0),
+        batch_limit: u32::try_from(o.batch_limit).unwrap_or(0),
+        migration_limit: i32::try_from(o.migration_limit).unwrap_or(-1),
+        failed_stop_offset: "INFINITY".to_owned(),
+        failed_start_offset: if o.start_failure_fatal { "INFINITY" } else { "1" }.to_owned(),
+        recheck_at_s: c.recheck.at_s(),
+        synapses,
+    }
+}
+
+/// Number of an action in the graph.
+fn number(ix: ActIx) -> u32 {
+    u32::try_from(ix + 1).unwrap_or(u32::MAX)
+}
+
+fn belongs(c: &Cluster, ix: ActIx) -> bool {
+    let a = &c.acts[ix];
+    if !a.runnable || a.optional && !a.print_always {
+        return false;
+    }
+    if let Some(rsc) = a.rsc {
+        let monitor = a.task == Task::Monitor || a.interval_ms != 0;
+        let exempt = matches!(a.task, Task::ClearFailCount | Task::LrmDelete | Task::Delete) && false;
+        if !c.rscs[rsc].managed && !monitor && !exempt {
+            return false;
+        }
+    }
+    if a.pseudo || matches!(a.task, Task::Fence | Task::Shutdown) {
+        return true;
+    }
+    let Some(node) = a.node else {
+        return false;
+    };
+    if a.on_dc {
+        return true;
+    }
+    if c.is_guest(node) && !c.nodes[node].remote_requires_reset {
+        return true;
+    }
+    c.nodes[node].online
+}
+
+fn inputs(c: &mut Cluster, ix: ActIx) -> Vec<u32> {
+    let mut merged: BTreeMap<ActIx, u32> = BTreeMap::new();
+    for link in &c.acts[ix].before {
+        if link.flags != 0 {
+            *merged.entry(link.other).or_default() |= link.flags;
+        }
+    }
+    merged
+        .into_iter()
+        .filter(|(other, flags)| wants_input(c, ix, Link { other: *other, flags: *flags }))
+        .map(|(other, _)| number(other))
+        .collect()
+}
+
+fn wants_input(c: &Cluster, ix: ActIx, link: Link) -> bool {
+    let (a, first) = (&c.acts[ix], &c.acts[link.other]);
+    if !first.in_graph {
+        return false;
+    }
+    if link.flags & ar::MIN_RUNNABLE != 0 && !first.runnable {
+        return false;
+    }
+    if link.flags & ar::IF_FIRST_UNMIGRATABLE != 0 && first.migratable && link.flags & ar::FIRST_IMPLIES_THEN == 0 {
+        return false;
+    }
+    if link.flags & ar::IF_ON_SAME_NODE_OR_TARGET != 0 {
+        let node = match a.task {
+            Task::MigrateTo => a
+                .extra
+                .iter()
+                .find(|(name, _)| *name == "migrate_target")
+                .and_then(|(_, target)| c.node_names.get(target))
+                .copied()
+                .or(a.node),
+            _ => a.node,
+        };
+        if first.node.is_some() && node.is_some() && first.node != node {
+            return false;
+        }
+    }
+    if link.flags & ar::IF_REQUIRED_ON_SAME_NODE != 0
+        && link.flags & !(ar::IF_REQUIRED_ON_SAME_NODE) == 0
+        && (first.node.is_some() && a.node.is_some() && first.node != a.node || first.optional)
+    {
+        return false;
+    }
+    if let (Some(x), Some(y)) = (first.rsc, a.rsc) {
+        let stuck = x != y && c.rscs[x].failed && !c.rscs[x].managed && first.task == Task::Stop;
+        if stuck && c.rscs[y].kind == Kind::Clone {
+            return false;
+        }
+    }
+    !first.optional || first.print_always
+}
+
+fn describe(c: &mut Cluster, ix: ActIx) -> Action {
+    let kind = kind_of(c, ix);
+    let a = &c.acts[ix];
+    let (node, rsc, task) = (a.node, a.rsc, a.task);
+    let operation = a.name.as_deref().unwrap_or_else(|| task.text()).to_owned();
+    let key = c.key_of(ix);
+    let (key, internal_key) = history_key(c, ix, key);
+    let with_node = node.filter(|_| kind != ActionKind::Pseudo || task == Task::Fence);
+    let router = with_node.and_then(|n| router(c, ix, n));
+    let mut out = Action {
+        id: number(ix),
+        kind,
+        operation,
+        key,
+        internal_key,
+        node: with_node.map(|n| c.nodes[n].name.clone()),
+        node_uuid: with_node.map(|n| c.nodes[n].id.clone()),
+        router_node: router.map(|n| c.nodes[n].name.clone()),
+        resource: rsc
+            .filter(|_| kind != ActionKind::Pseudo)
+            .map(|r| reference(c, r)),
+        attributes: BTreeMap::new(),
+        downed: Vec::new(),
+        maintenance: Vec::new(),
+        shutdown_lock: c.acts[ix].shutdown_lock,
+    };
+    out.attributes = attributes(c, ix, kind);
+    out.downed = downed(c, ix);
+    out
+}
+
+fn kind_of(c: &Cluster, ix: ActIx) -> ActionKind {
+    let a = &c.acts[ix];
+    match a.task {
+        _ if a.pseudo => ActionKind::Pseudo,
+        Task::Fence | Task::Shutdown | Task::ClearFailCount | Task::LrmDelete | Task::Maintenance => ActionKind::Cluster,
+        _ => ActionKind::Resource,
+    }
+}
+
+/// An anonymous instance's operations go by the name in the history.
+fn history_key(c: &Cluster, ix: ActIx, key: String) -> (String, Option<String>) {
+    let a = &c.acts[ix];
+    let Some(rsc) = a.rsc else {
+        return (key, None);
+    };
+    let r = &c.rscs[rsc];
+    let Some(history_id) = r.history_id.as_ref().filter(|h| **h != r.id) else {
+        return (key, None);
+    };
+    match key.strip_prefix(&r.id) {
+        Some(rest) => (format!("{history_id}{rest}"), Some(key)),
+        None => (key, None),
+    }
+}
+
+/// The member through which a remote node is reached for an action.
+fn router(c: &Cluster, ix: ActIx, node: NodeIx) -> Option<NodeIx> {
+    if !c.is_remote_node(node) || matches!(c.acts[ix].task, Task::Fence) {
+        return None;
+    }
+    crate::remote::router(c, ix, node)
+}
+
+fn reference(c: &Cluster, rsc: RscIx) -> ResourceRef {
+    let r = &c.rscs[rsc];
+    let unique = !c.is_anonymous_instance(rsc);
+    let (id, long_id) = if r.removed && r.history_id.is_some() {
+        (r.history_id.clone().unwrap_or_default(), Some(r.id.clone()).filter(|id| Some(id) != r.history_id.as_ref()))
+    } else if unique {
+        (r.id.clone(), r.history_id.clone().filter(|h| *h != r.id))
+    } else {
+        let base = base_name(&r.id).to_owned();
+        let long = match &r.history_id {
+            Some(h) if *h != r.id && false => h.clone(),
+            _ => r.id.clone(),
+        };
+        (base, Some(long))
+    };
+    ResourceRef {
+        id,
+        long_id,
+        class: r.class.to_string(),
+        provider: r.provider.as_deref().map(str::to_owned),
+        kind: r.agent.to_string(),
+    }
+}
+
+fn attributes(c: &mut Cluster, ix: ActIx, kind: ActionKind) -> BTreeMap<String, String> {
+    let mut out = BTreeMap::new();
+    let a = &c.acts[ix];
+    let (rsc, node, op) = (a.rsc, a.node, a.op.clone());
+    if let Some(node) = node.filter(|_| kind != ActionKind::Pseudo || a.task == Task::Fence) {
+        out.insert("CRM_meta_on_node".to_owned(), c.nodes[node].name.clone());
+        out.insert("CRM_meta_on_node_uuid".to_owned(), c.nodes[node].id.clone());
+    }
+    if let Some(rsc) = rsc {
+        if kind == ActionKind::Resource {
+            let params = resources::params(c, rsc, node);
+            for (name, value) in params.iter() {
+                out.insert(name.clone(), value.clone());
+            }
+        }
+        if let Some(op) = &op {
+            if kind == ActionKind::Resource {
+                for (name, value) in &op.params {
+                    out.insert(name.clone(), value.clone());
+                }
+            }
+            if c.acts[ix].task != Task::Cancel {
+                for (name, value) in &op.meta {
+                    out.insert(meta_name(name), value.clone());
+                }
+            }
+        }
+        if kind == ActionKind::Resource || kind == ActionKind::Cluster || kind == ActionKind::Pseudo {
+            collection_meta(c, rsc, &mut out);
+        }
+    }
+    if c.acts[ix].task == Task::Cancel {
+        out.insert("CRM_meta_timeout".to_owned(), "20000".to_owned());
+    }
+    for (name, value) in &c.acts[ix].extra {
+        out.insert(meta_name(name), value.clone());
+    }
+    for (name, value) in &c.acts[ix].extra_owned {
+        out.insert(meta_name(name), value.clone());
+    }
+    out
+}
+
+fn meta_name(name: &str) -> String {
+    format!("CRM_meta_{}", name.replace('-', "_"))
+}
+
+/// What an agent is told of the collections it is in.
+fn collection_meta(c: &Cluster, rsc: RscIx, out: &mut BTreeMap<String, String>) {
+    let mut at = Some(rsc);
+    while let Some(ix) = at {
+        let r = &c.rscs[ix];
+        match r.kind {
+            Kind::Primitive => {
+                let in_clone = c.clone_of(ix).is_some();
+                if let Some((_, number)) = r.id.rsplit_once(':').filter(|_| in_clone) {
+                    out.insert("CRM_meta_clone".to_owned(), number.to_owned());
+                }
+                crate::remote::meta(c, ix, out);
+            }
+            Kind::Clone => {
+                let s = &r.clone;
+                let mut put = |name: &str, value: String| {
+                    out.insert(format!("CRM_meta_{name}"), value);
+                };
+                put("globally_unique", r.unique.to_string());
+                put("notify", r.notify.to_string());
+                put("clone_max", s.max.to_string());
+                put("clone_node_max", s.node_max.to_string());
+                if r.promotable {
+                    put("promoted_max", s.promoted_max.to_string());
+                    put("promoted_node_max", s.promoted_node_max.to_string());
+                    put("master_max", s.promoted_max.to_string());
+                    put("master_node_max", s.promoted_node_max.to_string());
+                }
+            }
+            _ => {}
+        }
+        at = r.parent;
+    }
+}
+
+fn downed(c: &Cluster, ix: ActIx) -> Vec<String> {
+    let a = &c.acts[ix];
+    let Some(node) = a.node else {
+        return Vec::new();
+    };
+    match a.task {
+        Task::Shutdown => vec![c.nodes[node].id.clone()],
+        Task::Fence => {
+            let on = a.extra.iter().any(|(name, value)| *name == "stonith_action" && value == "on");
+            if on { Vec::new() } else { crate::remote::downed_by_fencing(c, node) }
+        }
+        Task::Stop => crate::remote::downed_by_stop(c, ix),
+        _ => Vec::new(),
+    }
+}
+
+/// Nodes whose fencing is in the graph.
+pub(crate) fn fenced(c: &Cluster) -> Vec<NodeIx> {
+    (0..c.nodes.len())
+        .filter(|n| c.nodes[*n].fence_action.is_some_and(|ix| c.acts[ix].in_graph))
+        .filter(|n| fencing::can_fence(c, *n) || c.is_guest(*n))
+        .collect()
+}

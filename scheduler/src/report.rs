@@ -1,0 +1,191 @@
+//! What a transition will do to each resource and node, in words, with reasons.
+
+use crate::{
+    model::{ActIx, Cluster, Kind, NodeIx, Role, RscIx, Task},
+    ordering::find_actions,
+};
+
+/// One line for each fencing, shutdown and change of a resource.
+pub(crate) fn transition(c: &mut Cluster) -> Vec<String> {
+    let mut out = Vec::new();
+    for at in 0..c.node_order.len() {
+        node_line(c, c.node_order[at], &mut out);
+    }
+    for at in 0..c.top.len() {
+        resource(c, c.top[at], &mut out);
+    }
+    out
+}
+
+fn node_line(c: &Cluster, node: NodeIx, out: &mut Vec<String>) {
+    let name = &c.nodes[node].name;
+    for ix in 0..c.acts.len() {
+        let a = &c.acts[ix];
+        if a.node != Some(node) || a.optional || !a.in_graph {
+            continue;
+        }
+        if a.task == Task::Fence {
+            let op = a.extra.iter().find(|(n, _)| *n == "stonith_action").map_or("", |(_, v)| v.as_str());
+            let reason = a.reason.as_deref().map_or(String::new(), |r| format!(" '{r}'"));
+            let op = if a.pseudo && c.is_guest(node) {
+                out.push(format!("Fence ({op}) {name} (resource: {}){reason}", container_name(c, node)));
+                continue;
+            } else {
+                op
+            };
+            if op == "on" && a.reason.is_none() {
+                out.push(format!("Fence ({op}) {name}"));
+            } else {
+                out.push(format!("Fence ({op}) {name}{reason}"));
+            }
+        } else if a.task == Task::Shutdown {
+            // Shutdowns are the node's own wish; the line of the resource says what follows.
+        }
+    }
+}
+
+fn container_name(c: &Cluster, node: NodeIx) -> String {
+    c.nodes[node]
+        .connection
+        .and_then(|r| c.rscs[r].container)
+        .map_or(String::new(), |r| c.rscs[r].id.clone())
+}
+
+fn resource(c: &mut Cluster, rsc: RscIx, out: &mut Vec<String>) {
+    match c.rscs[rsc].kind {
+        Kind::Primitive => primitive(c, rsc, out),
+        Kind::Bundle => {
+            for part in crate::bundle::parts(c, rsc) {
+                resource(c, part, out);
+            }
+        }
+        _ => {
+            for child in c.rscs[rsc].children.clone() {
+                resource(c, child, out);
+            }
+        }
+    }
+}
+
+struct Change<'c> {
+    name: &'c str,
+    origin: Option<NodeIx>,
+    target: Option<NodeIx>,
+    from: Role,
+    to: Role,
+}
+
+fn on_node(c: &Cluster, rsc: RscIx, task: Task, node: Option<NodeIx>) -> Option<ActIx> {
+    find_actions(c, rsc, task, 0)
+        .into_iter()
+        .find(|ix| node.is_none() || c.acts[*ix].node == node)
+}
+
+fn primitive(c: &mut Cluster, rsc: RscIx, out: &mut Vec<String>) {
+    let next = c.rscs[rsc].assigned;
+    let mut current = c.current_node(rsc);
+    let r = &c.rscs[rsc];
+    if r.role == Role::Stopped {
+        // What is not running has no place, whatever its history says.
+        current = None;
+    }
+    if !r.managed || current.is_none() && next.is_none() {
+        return;
+    }
+    let (role, next_role) = (r.role, r.next_role);
+    let moving = current.is_some() && next.is_some() && current != next;
+    let migrate = on_node(c, rsc, Task::MigrateFrom, next).filter(|ix| c.acts[*ix].runnable && !c.acts[*ix].optional);
+    let start = on_node(c, rsc, Task::Start, next);
+    let stop = on_node(c, rsc, Task::Stop, current);
+    let promote = on_node(c, rsc, Task::Promote, next);
+    let demote = on_node(c, rsc, Task::Demote, next);
+    let pick = |name, origin, target, to| Change { name, origin, target, from: role, to };
+    if role == next_role {
+        if let Some(migrate) = migrate {
+            push(c, out, rsc, &pick("Migrate", current, next, next_role), start.or(Some(migrate)), None);
+        } else if c.rscs[rsc].reload {
+            push(c, out, rsc, &pick("Reload", current, next, next_role), None, None);
+        } else if start.is_none_or(|ix| c.acts[ix].optional) && !moving {
+            let both = demote.is_some_and(|ix| !c.acts[ix].optional) && promote.is_some_and(|ix| !c.acts[ix].optional);
+            if both {
+                push(c, out, rsc, &pick("Re-promote", current, next, next_role), promote, demote);
+            }
+        } else if start.is_some_and(|ix| !c.acts[ix].runnable) {
+            let reason = stop.filter(|ix| c.acts[*ix].reason.is_some()).or(start);
+            push(c, out, rsc, &Change { name: "Stop", origin: current, target: None, from: role, to: Role::Stopped }, reason, stop);
+        } else if moving {
+            let name = if c.rscs[rsc].failed { "Recover" } else { "Move" };
+            push(c, out, rsc, &pick(name, current, next, next_role), stop, None);
+        } else if c.rscs[rsc].failed {
+            push(c, out, rsc, &pick("Recover", current, next, next_role), stop, None);
+        } else {
+            push(c, out, rsc, &pick("Restart", current, next, next_role), start, None);
+        }
+        return;
+    }
+    if stop.is_some() && (next_role == Role::Stopped || start.is_some_and(|ix| !c.acts[ix].runnable)) {
+        for node in c.rscs[rsc].running_on.clone() {
+            let stop = on_node(c, rsc, Task::Stop, Some(node));
+            let because = if next_role == Role::Stopped { stop } else { stop.filter(|ix| c.acts[*ix].reason.is_some()).or(start) };
+            push(
+                c,
+                out,
+                rsc,
+                &Change { name: "Stop", origin: Some(node), target: None, from: role, to: Role::Stopped },
+                because,
+                stop,
+            );
+        }
+        return;
+    }
+    if stop.is_some_and(|ix| !c.acts[ix].optional) && c.rscs[rsc].failed && role > Role::Stopped {
+        push(c, out, rsc, &pick("Recover", current, next, next_role), stop, None);
+        return;
+    }
+    if moving {
+        push(c, out, rsc, &pick("Move", current, next, next_role), stop, None);
+        return;
+    }
+    if role == Role::Promoted && next_role < Role::Promoted {
+        push(c, out, rsc, &pick("Demote", current, next, next_role), demote, None);
+        return;
+    }
+    if next_role == Role::Promoted {
+        push(c, out, rsc, &pick("Promote", current, next, next_role), promote, None);
+        return;
+    }
+    if role == Role::Stopped && next_role > Role::Stopped {
+        push(c, out, rsc, &pick("Start", current, next, next_role), start, None);
+    }
+}
+
+fn push(c: &Cluster, out: &mut Vec<String>, rsc: RscIx, change: &Change, source: Option<ActIx>, real: Option<ActIx>) {
+    let need_role = change.from > Role::Started || change.to > Role::Started;
+    let (from, to) = (change.from.text(), change.to.text());
+    let name = |node: Option<NodeIx>| node.map_or("", |n| c.nodes[n].name.as_str());
+    let (origin, target) = (name(change.origin), name(change.target));
+    let same_host = change.origin == change.target;
+    let same_role = change.from == change.to;
+    let place = match (change.origin, change.target) {
+        (None, _) if need_role => format!("{from} -> {to} {target}").replace("Stopped -> Unpromoted ", ""),
+        (None, _) => target.to_owned(),
+        (_, None) if need_role => format!("{from} {origin}"),
+        (_, None) => origin.to_owned(),
+        _ if need_role && same_role && same_host => format!("{from} {origin}"),
+        _ if same_role && same_host => origin.to_owned(),
+        _ if need_role && same_role => format!("{origin} -> {target} {from}"),
+        _ if same_role => format!("{origin} -> {target}"),
+        _ if same_host => format!("{from} -> {to} {origin}"),
+        _ => format!("{from} {origin} -> {to} {target}"),
+    };
+    let mut line = format!("{:<10} {} ( {place} )", change.name, c.rscs[rsc].id);
+    if let Some(source) = source {
+        if let Some(reason) = &c.acts[source].reason {
+            line.push_str(&format!("  due to {reason}"));
+        }
+        if !c.acts[real.unwrap_or(source)].runnable {
+            line.push_str(" (blocked)");
+        }
+    }
+    out.push(line);
+}

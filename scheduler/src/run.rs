@@ -1,0 +1,167 @@
+//! One run of the scheduler from beginning to end, in the order in which things build on each other.
+
+use std::collections::BTreeMap;
+
+use cib::Element;
+
+use crate::{
+    assign, changes, constraints, create, fencing,
+    graph::Graph,
+    history_ops,
+    model::Cluster,
+    nodes::{self, section},
+    nvpairs::{self, Ids},
+    options::Options,
+    ordering, probes, produce, remote, report, resources,
+    rules::{Context, Recheck},
+    score, status, text,
+};
+
+/// Everything one run found out and decided.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Run {
+    /// What to do.
+    pub graph: Graph,
+    /// Things in the configuration that were ignored or mended.
+    pub problems: Vec<String>,
+    /// The cluster's state as text, as status tools print it.
+    pub status: Vec<String>,
+    /// Planned changes, one line each.
+    pub transition_summary: Vec<String>,
+    /// Score lines, if asked for.
+    pub scores: Vec<String>,
+    /// Room of the nodes, if asked for.
+    pub utilization: Vec<String>,
+    /// Resources that are disabled or blocked: disabled, blocked, all.
+    pub counts: (usize, usize, usize),
+}
+
+/// Runs the scheduler for a moment; `trace`: with score lines.
+#[must_use]
+pub fn run(cib: &Element, now_s: i64, trace: bool) -> Run {
+    let mut c = read(cib, now_s);
+    if trace {
+        c.trace = Some(Vec::new());
+    }
+    let status = text::status(&c);
+    let counts = text::counts(&c);
+    decide(&mut c);
+    let graph = produce::build(&mut c);
+    let transition_summary = report::transition(&mut c);
+    Run {
+        graph,
+        transition_summary,
+        status,
+        counts,
+        problems: c.problems,
+        scores: c.trace.unwrap_or_default(),
+        utilization: c.utilization_trace.unwrap_or_default(),
+    }
+}
+
+/// Reads configuration and status.
+pub(crate) fn read(cib: &Element, now_s: i64) -> Cluster<'_> {
+    let ids = Ids::new(cib);
+    let mut recheck = Recheck::default();
+    let mut problems = Vec::new();
+    let mut raw = BTreeMap::new();
+    if let Some(config) = section(cib, "crm_config") {
+        let ctx = Context { now_s, ..Context::default() };
+        nvpairs::unpack(
+            &ids,
+            config,
+            "cluster_property_set",
+            Some("cib-bootstrap-options"),
+            &ctx,
+            &mut recheck,
+            &mut raw,
+        );
+    }
+    let options = Options::read(raw, &mut problems);
+    let mut c = Cluster::new(cib, ids, now_s, options, recheck, problems);
+    c.quorate = score::is_true(cib.attr("have-quorum"));
+    nodes::unpack(&mut c);
+    nodes::unpack_remote(&mut c);
+    mark_dc(&mut c);
+    nodes::add_builtin_attributes(&mut c);
+    constraints::unpack_tags(&mut c);
+    resources::unpack(&mut c);
+    status::unpack(&mut c);
+    history_ops::apply_target_roles(&mut c);
+    nodes::add_builtin_attributes(&mut c);
+    c.node_order = (0..c.nodes.len()).collect();
+    let mut order = std::mem::take(&mut c.node_order);
+    order.sort_by(|a, b| crate::names::compare(&c.nodes[*a].name, &c.nodes[*b].name));
+    c.node_order = order;
+    c
+}
+
+fn mark_dc(c: &mut Cluster) {
+    if let Some(dc) = c.cib.attr("dc-uuid").and_then(|id| c.node_ids.get(id)).copied() {
+        c.nodes[dc].is_dc = true;
+    }
+}
+
+/// Decides everything that the graph is made of.
+pub(crate) fn decide(c: &mut Cluster) {
+    constraints::unpack(c);
+    assign::apply_criteria(c);
+    create::internal_constraints(c);
+    changes::check(c);
+    assign::assign_all(c);
+    probes::schedule(c);
+    create::all(c);
+    remote::order(c);
+    fencing::schedule(c);
+    ordering::apply_all(c);
+}
+
+impl<'a> Cluster<'a> {
+    fn new(
+        cib: &'a Element,
+        ids: Ids<'a>,
+        now_s: i64,
+        options: Options,
+        recheck: Recheck,
+        problems: Vec<String>,
+    ) -> Self {
+        Self {
+            cib,
+            ids,
+            now_s,
+            options,
+            quorate: false,
+            nodes: Vec::new(),
+            rscs: Vec::new(),
+            top: Vec::new(),
+            rsc_ids: BTreeMap::new(),
+            node_names: BTreeMap::new(),
+            node_ids: BTreeMap::new(),
+            tags: BTreeMap::new(),
+            templates: BTreeMap::new(),
+            tickets: BTreeMap::new(),
+            ticket_uses: Vec::new(),
+            colocations: Vec::new(),
+            locations: Vec::new(),
+            orderings: Vec::new(),
+            acts: Vec::new(),
+            singletons: BTreeMap::new(),
+            recheck,
+            problems,
+            trace: None,
+            utilization_trace: None,
+            have_fence_device: false,
+            unfencing: false,
+            have_remote: false,
+            dc: None,
+            failed_ops: Vec::new(),
+            node_order: Vec::new(),
+            rsc_defaults: Default::default(),
+            blocked_resources: 0,
+            probe_done: false,
+            disabled_resources: 0,
+            stop_needed: Vec::new(),
+            priority_max: 0,
+        }
+    }
+}
