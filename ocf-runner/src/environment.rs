@@ -2,6 +2,7 @@
 //! `ocf-shellfuncs` and `ocf-directories` look at).
 
 use crate::{Config, action::Action, reason};
+use std::path::PathBuf;
 
 /// Feature set that agents may compare (`OCF_RESKEY_crm_feature_set`): Pacemaker 3.0's.
 const FEATURE_SET: &str = "3.20.1";
@@ -9,8 +10,17 @@ const FEATURE_SET: &str = "3.20.1";
 /// Where programs are found; the tools' own directory comes before it.
 const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/sbin:/usr/local/bin";
 
+/// Known by this one.
+const TOOL: &str = "crm_attribute";
+
 /// Handed on from the daemon: the first so that tools called by agents find their own node's daemon.
 const INHERITED: &[&str] = &["SYSTOLE_CONFIG", "TZ"];
+
+/// The first directory of our own `PATH` with the tools that agents call.
+pub(crate) fn tools_dir() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).find(|dir| dir.is_absolute() && dir.join(TOOL).exists())
+}
 
 /// Everything but the mark.
 pub(crate) fn of(config: &Config, action: &Action) -> Vec<(String, String)> {

@@ -24,7 +24,8 @@ pub struct Config {
     pub init_dir: PathBuf,
     /// `systemctl`.
     pub systemctl: PathBuf,
-    /// Where agents find `crm_attribute` and its kin (`HA_SBIN_DIR`, and first in `PATH`).
+    /// Where agents find `crm_attribute` and its kin (`HA_SBIN_DIR`, and first in `PATH`). By default the
+    /// directory of our own `PATH` that has it.
     pub sbin_dir: Option<PathBuf>,
     /// Where agents keep their state (`HA_RSCTMP`); must be empty after a reboot. Nothing: the agents' own default.
     pub scratch_dir: Option<PathBuf>,
@@ -47,7 +48,7 @@ impl Default for Config {
             extra_dirs: Vec::new(),
             init_dir: PathBuf::from("/etc/init.d"),
             systemctl: PathBuf::from("/usr/bin/systemctl"),
-            sbin_dir: None,
+            sbin_dir: environment::tools_dir(),
             scratch_dir: None,
             log_facility: "none".to_owned(),
             environment: Vec::new(),

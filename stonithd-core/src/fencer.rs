@@ -78,6 +78,7 @@ impl Fencer {
             Input::Offered { ask, offer } => self.offered(now, ask, offer),
             Input::AskEnded { ask } => self.ask_ended(now, ask),
             Input::Relayed { relay, result } => self.relayed(now, relay, result),
+            Input::TermSeen(term) => self.term = self.term.max(term),
             Input::LifeSeen { node, number } => {
                 let known = self.lives.entry(node).or_default();
                 *known = number.max(*known);

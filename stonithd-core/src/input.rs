@@ -60,6 +60,8 @@ pub enum Input {
         /// What it says.
         result: Result<Reply, String>,
     },
+    /// A coordinator acts in this term: orders of older ones are refused from now on.
+    TermSeen(u64),
     /// A node was seen in this life (it has greeted, or its witness has answered).
     LifeSeen {
         /// Which node.

@@ -112,6 +112,7 @@ impl Player {
                     _ => Err(rest(3)),
                 },
             },
+            "term" => Input::TermSeen(number(1)),
             "life" => Input::LifeSeen {
                 node: words[1].to_owned(),
                 number: number(2),

@@ -27,6 +27,7 @@ const STATE_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct View {
+    term: u64,
     members: Vec<MemberView>,
 }
 
@@ -126,6 +127,7 @@ async fn members(config: &Config, channel: Channel, peers: &Peers, events: &Even
         return;
     };
     let view: View = serde_json::from_slice(&reply.into_inner().state).unwrap_or_default();
+    let _ = events.send(Event::Input(Input::TermSeen(view.term)));
     let mut addresses = BTreeMap::new();
     for member in view.members {
         let (node, number) = (member.node.clone(), member.life);

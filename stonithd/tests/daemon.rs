@@ -189,21 +189,40 @@ async fn off_is_verified_and_then_the_node_is_switched_on() {
     let reply = execute(&mut client, order("i1", "n2", "reboot")).await;
     assert!(reply.done, "{reply:?}");
     assert_eq!(
-        (reply.grade.as_str(), reply.device.as_str(), reply.by_node.as_str()),
+        (
+            reply.grade.as_str(),
+            reply.device.as_str(),
+            reply.by_node.as_str()
+        ),
         ("verified-off", "power", "n1")
     );
     eventually(|| switch.told() == ["list ", "off n2", "status n2", "on n2"]).await;
 
-    let devices = client.devices(DevicesRequest {}).await.unwrap().into_inner();
+    let devices = client
+        .devices(DevicesRequest {})
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(devices.devices[0].targets, ["n1", "n2", "n3"]);
     let can = CanRequest {
         target: "n9".into(),
         action: "off".into(),
     };
-    assert!(client.can(can).await.unwrap().into_inner().devices.is_empty());
+    assert!(
+        client
+            .can(can)
+            .await
+            .unwrap()
+            .into_inner()
+            .devices
+            .is_empty()
+    );
     let history = client.history(HistoryRequest::default()).await.unwrap();
     let entry = history.into_inner().entries.remove(0);
-    assert_eq!((entry.state.as_str(), entry.grade.as_str()), ("done", "verified-off"));
+    assert_eq!(
+        (entry.state.as_str(), entry.grade.as_str()),
+        ("done", "verified-off")
+    );
     let witness = client.witness(WitnessRequest {}).await.unwrap();
     assert_eq!(witness.into_inner().life_number, 1);
     let monitor = MonitorRequest {
@@ -229,7 +248,10 @@ async fn our_own_share_of_the_time_is_small() {
         assert!(reply.done);
     }
     times.sort();
-    println!("off and verify: median {:?}, worst {:?}", times[15], times[29]);
+    println!(
+        "off and verify: median {:?}, worst {:?}",
+        times[15], times[29]
+    );
     assert!(times[15] < Duration::from_millis(50), "{times:?}");
 }
 
@@ -246,12 +268,18 @@ async fn a_node_that_cannot_hands_it_to_one_that_can() {
     let mut client = client(&first).await;
     let reply = execute(&mut client, order("i1", "n3", "off")).await;
     assert!(reply.done, "{reply:?}");
-    assert_eq!((reply.by_node.as_str(), reply.device.as_str()), ("n2", "power"));
+    assert_eq!(
+        (reply.by_node.as_str(), reply.device.as_str()),
+        ("n2", "power")
+    );
     assert_eq!(switch.told(), ["list ", "off n3", "status n3"]);
 
     drop(second);
     let reply = execute(&mut client, order("i2", "n3", "off")).await;
-    assert!(!reply.done && reply.reason.contains("no device"), "{reply:?}");
+    assert!(
+        !reply.done && reply.reason.contains("no device"),
+        "{reply:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -265,7 +293,10 @@ async fn a_failure_and_an_older_term_are_said() {
     let mut unknown = order("i1", "elsewhere", "off");
     unknown.term = 7;
     let reply = execute(&mut client, unknown).await;
-    assert!(!reply.done && reply.reason.contains("elsewhere"), "{reply:?}");
+    assert!(
+        !reply.done && reply.reason.contains("elsewhere"),
+        "{reply:?}"
+    );
     let reply = execute(&mut client, order("i2", "n2", "off")).await;
     assert!(!reply.done && reply.reason.contains("term 7"), "{reply:?}");
     assert!(switch.told().iter().all(|t| t.starts_with("list")));
