@@ -12,9 +12,13 @@ use crmd_core::{request::Request, view::MemberView};
 use std::{
     net::{IpAddr, SocketAddr},
     path::Path,
-    time::Duration,
+    time::{Duration, Instant},
 };
+use tokio::time::sleep;
 use transport::{config::Config, identity::Identity, join};
+
+/// Between two attempts to be struck off the list.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// Remove a node from the cluster for good.
 #[derive(Debug, Args)]
@@ -83,11 +87,36 @@ async fn others(config: &Config) -> Vec<(String, SocketAddr)> {
     members.filter_map(known).collect()
 }
 
+/// The others may need a while to see that this node's daemons have ended.
 async fn struck_off(
     config: &Config,
     identity: &Identity,
     others: &[(String, SocketAddr)],
 ) -> Result<(), Failure> {
+    let timing = &config.timing;
+    let limit_ms = timing.failure_timeout_ms + timing.daemon_grace_ms + timing.join_timeout_ms;
+    let until = Instant::now() + Duration::from_millis(limit_ms);
+    loop {
+        let Err(told) = struck_off_once(config, identity, others).await else {
+            return Ok(());
+        };
+        if Instant::now() >= until {
+            return Err(format!(
+                "stopped, but still on the list of members ({told}): try again, or `systole cluster leave --node {}` on another member",
+                config.node.name
+            )
+            .into());
+        }
+        sleep(AGAIN).await;
+    }
+}
+
+/// Asks one after the other; without others there is no list any more.
+async fn struck_off_once(
+    config: &Config,
+    identity: &Identity,
+    others: &[(String, SocketAddr)],
+) -> Result<(), String> {
     let mut told = Vec::new();
     for (node, address) in others {
         match join::leave(*address, node, identity, &config.timing).await {
@@ -96,13 +125,7 @@ async fn struck_off(
         }
     }
     if told.is_empty() {
-        // The last one: there is no list any more.
         return Ok(());
     }
-    Err(format!(
-        "stopped, but still on the list of members ({}): try again, or `systole cluster leave --node {}` on another member",
-        told.join("; "),
-        config.node.name
-    )
-    .into())
+    Err(told.join("; "))
 }
