@@ -1,4 +1,5 @@
 //! `systole cluster` and `systole supervise` with the real daemons, on addresses of their own.
+#![allow(clippy::unwrap_used, clippy::panic)] // helpers of tests
 
 use std::{
     net::{SocketAddr, TcpStream},

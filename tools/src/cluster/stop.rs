@@ -17,6 +17,9 @@ use transport::{
     lock::{self, Lock},
 };
 
+/// After this a person is told what is being waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Stop the resources of this node and its daemons, in order.
 #[derive(Debug, Args)]
 pub(super) struct Stop {
@@ -55,7 +58,18 @@ fn hold(config: &Config) -> Result<Option<Lock>, Failure> {
 
 /// Has crmd stop everything and leave. A crmd that does not run has nothing to leave.
 async fn leave(config: &Config, limit: Duration) -> Result<(), Failure> {
-    match call(config, &Request::Leave, limit).await {
+    let request = Request::Leave;
+    let asked = call(config, &request, limit);
+    tokio::pin!(asked);
+    let answer = tokio::select! {
+        answer = &mut asked => answer,
+        () = sleep(PATIENCE) => {
+            let limit_s = limit.as_secs();
+            say(format_args!("Stopping the resources of '{}' ({limit_s} s at most)…", config.node.name));
+            asked.await
+        }
+    };
+    match answer {
         Ok(_) => Ok(()),
         Err(CallError::Local(LocalError::NotRunning { .. })) => {
             say("crmd does not run here: nothing to leave.");
