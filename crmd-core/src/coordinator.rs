@@ -10,6 +10,7 @@ use crate::{
     entry::{Entry, Grade},
     evaluate,
     fencing::Fencing,
+    history,
     ids::{Life, NodeName, RaftId, RequestId, Term},
     input::ProposeError,
     membership::{Event, Reach},
@@ -199,6 +200,7 @@ impl Node {
     }
 
     pub(crate) fn step_down(&mut self) {
+        self.keep_own_lease();
         if let Some(c) = self.coordinator.take() {
             let text = format!("{} no longer coordinates (term {})", self.me(), c.term);
             self.log(Severity::Info, text);
@@ -889,20 +891,46 @@ impl Node {
         });
     }
 
+    /// Everything it ran is known to be stopped, or left running on purpose.
     fn has_finished(&self, name: &NodeName) -> bool {
         let transition = self
             .coordinator
             .as_ref()
             .and_then(|c| c.transition.as_ref());
+        let histories = self.known(name).map(|k| &k.resources);
+        let mut histories = histories.into_iter().flatten();
         transition.is_some_and(|t| !t.unfinished_nodes().contains(&**name))
+            && self.is_ready(name)
+            && histories.all(|(resource, e)| {
+                !history::is_pending(e) && (!history::is_active(e) || self.is_unmanaged(resource))
+            })
+    }
+
+    /// Whether the configuration says that a resource is left alone.
+    fn is_unmanaged(&self, resource: &str) -> bool {
+        let on = |value: Option<&str>| value.is_some_and(evaluate::is_true);
+        if on(self.state.property("maintenance-mode")) {
+            return true;
+        }
+        let base = resource.split(':').next().unwrap_or(resource);
+        let configured = self.state.cib.find_id(base);
+        let sets = configured
+            .into_iter()
+            .flat_map(|e| e.children_named("meta_attributes"));
+        let mut pairs = sets.flat_map(|s| s.children_named("nvpair"));
+        pairs.any(|p| match p.attr("name") {
+            Some("maintenance") => on(p.attr("value")),
+            Some("is-managed") => !on(p.attr("value")),
+            _ => false,
+        })
     }
 
     fn still_running(&self, name: &NodeName) -> Vec<String> {
-        let known = self.known(name).map(|k| k.resources.iter());
-        let active = known
+        let histories = self.known(name).map(|k| &k.resources);
+        let active = histories
             .into_iter()
             .flatten()
-            .filter(|(_, e)| crate::history::is_active(e));
+            .filter(|(_, e)| history::is_active(e));
         active.map(|(resource, _)| resource.clone()).collect()
     }
 

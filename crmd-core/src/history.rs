@@ -118,6 +118,12 @@ pub(crate) fn last_call_id(history: &Element) -> i64 {
     ids.max().unwrap_or(0)
 }
 
+/// Whether an operation is under way, or was when its node was last heard of.
+pub(crate) fn is_pending(history: &Element) -> bool {
+    let mut entries = history.children_named("lrm_rsc_op");
+    entries.any(|e| e.attr("op-status") == Some("-1"))
+}
+
 /// Whether a history says that the resource runs: by its newest operation that says anything.
 pub(crate) fn is_active(history: &Element) -> bool {
     let number = |e: &Element, name: &str| e.attr(name).and_then(|v| v.parse::<i64>().ok());

@@ -33,8 +33,7 @@ impl Node {
     /// When a node that has no lease begins to act on it.
     fn isolated_from(&self) -> u64 {
         let end_ms = self.lease_until().unwrap_or(0);
-        let awake_ms = self.woke_ms + 2 * self.settings.heartbeat_interval_ms;
-        (end_ms + self.settings.quorum_grace_ms).max(awake_ms)
+        end_ms.max(self.woke_ms) + self.settings.quorum_grace_ms
     }
 
     pub(crate) fn isolated_deadline(&self) -> Option<u64> {

@@ -13,6 +13,10 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
+/// A peer counts as heard by this node, for the others, within so many heartbeat intervals: less than
+/// the failure time-out, so that a dead node is soon heard by nobody.
+const HEARD_BEATS: u64 = 3;
+
 /// Whether a peer can be counted on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reach {
@@ -133,8 +137,8 @@ impl Membership {
 
     /// Whom this node hears itself.
     pub(crate) fn heard(&self, now_ms: u64) -> BTreeSet<NodeName> {
-        let timeout_ms = self.settings.failure_timeout_ms;
-        let fresh = |p: &Peer| p.reach == Reach::Up && now_ms < p.heard_ms + timeout_ms;
+        let fresh_ms = HEARD_BEATS * self.settings.heartbeat_interval_ms;
+        let fresh = |p: &Peer| p.reach == Reach::Up && now_ms < p.heard_ms + fresh_ms;
         let names = self.peers.iter().filter(|(_, p)| fresh(p));
         names.map(|(name, _)| name.clone()).collect()
     }
@@ -488,6 +492,11 @@ impl Membership {
         let needed = voters.len() / 2;
         let oldest = times.get(needed)?;
         Some(oldest + self.settings.lease_ms)
+    }
+
+    /// What a coordinator was assured of holds for its own node too, also when it coordinates no more.
+    pub(crate) fn extend_lease(&mut self, until_ms: u64) {
+        self.lease_end_ms = self.lease_end_ms.max(Some(until_ms));
     }
 
     /// End of the lease that a coordinator gave this node.

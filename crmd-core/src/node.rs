@@ -329,7 +329,6 @@ impl Node {
         match entry {
             Entry::MemberAdded(_) | Entry::MemberRemoved { .. } => self.peers_changed(),
             Entry::FenceResult { target, .. } => self.life_ended(target),
-            Entry::Left { node, .. } if *node != self.identity.node => self.others.forget(node),
             _ => {}
         }
         if let Some(reason) = &self.state.quarantined
@@ -415,6 +414,7 @@ impl Node {
         self.executor.tick(self.now, &mut self.own, &mut self.out);
         self.requests_tick();
         for _ in 0..ROUNDS {
+            self.keep_own_lease();
             let lease = self.has_lease();
             self.executor
                 .set_lease(self.now, lease, &mut self.own, &mut self.out);
@@ -531,11 +531,20 @@ impl Node {
         if self.state.quarantined.is_some() {
             return None;
         }
-        let own = self.coordinator.as_ref().and_then(|c| {
-            self.membership
-                .quorum_until(self.ms(), c.term, &self.voter_names())
-        });
-        own.max(self.membership.lease_end())
+        self.membership.lease_end()
+    }
+
+    /// Until when a quorum is assured to this node as the coordinator.
+    fn quorum_until(&self) -> Option<u64> {
+        let c = self.coordinator.as_ref()?;
+        self.membership
+            .quorum_until(self.ms(), c.term, &self.voter_names())
+    }
+
+    pub(crate) fn keep_own_lease(&mut self) {
+        if let Some(until_ms) = self.quorum_until() {
+            self.membership.extend_lease(until_ms);
+        }
     }
 
     pub(crate) fn has_lease(&self) -> bool {
@@ -544,13 +553,7 @@ impl Node {
 
     /// Whether a quorum stands behind this node as the coordinator.
     pub(crate) fn may_coordinate(&self) -> bool {
-        let Some(c) = &self.coordinator else {
-            return false;
-        };
-        let until = self
-            .membership
-            .quorum_until(self.ms(), c.term, &self.voter_names());
-        self.state.quarantined.is_none() && until.is_some_and(|end| self.ms() < end)
+        self.state.quarantined.is_none() && self.quorum_until().is_some_and(|end| self.ms() < end)
     }
 
     /// How long a node that was never heard may stay silent: longer while the cluster starts.
@@ -566,12 +569,8 @@ impl Node {
     }
 
     pub(crate) fn beat_content(&self) -> BeatContent {
-        let lease_ms = if self.coordinator.is_some() && self.may_coordinate() {
-            self.lease_until()
-                .map_or(0, |end| end.saturating_sub(self.ms()))
-        } else {
-            0
-        };
+        let until_ms = self.quorum_until().unwrap_or(0);
+        let lease_ms = until_ms.saturating_sub(self.ms());
         let term = self.executor.term();
         let coordinator = match (&self.coordinator, &self.obeyed) {
             (Some(_), _) => Some(self.identity.node.clone()),
@@ -646,6 +645,16 @@ impl Node {
             })
             .collect();
         document::assemble(&self.state.cib, &shown, dc, quorate)
+    }
+
+    /// This node's name.
+    pub fn name(&self) -> &NodeName {
+        &self.identity.node
+    }
+
+    /// Whether it is the coordinator (with or without a quorum at this moment).
+    pub fn coordinates(&self) -> bool {
+        self.coordinator.is_some()
     }
 
     /// The replicated state in a form to store in a snapshot.
