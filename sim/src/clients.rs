@@ -148,13 +148,35 @@ impl World<'_> {
         });
     }
 
+    /// An administrator stops a node in order.
+    pub(crate) fn ask_to_leave(&mut self, node: usize) {
+        self.note(Some(node), format_args!("is asked to leave"));
+        self.ask_at(node, Request::Leave, Purpose::Noise);
+    }
+
+    /// An administrator has a node fenced, whatever it is doing.
+    pub(crate) fn ask_to_fence(&mut self, target: usize) {
+        let target = self.hosts[target].name.clone();
+        self.note(None, format_args!("somebody wants {target} to be fenced"));
+        let request = Request::Fence {
+            target,
+            action: "reboot".to_owned(),
+            timeout_ms: 10_000,
+            origin: "root/sim".to_owned(),
+        };
+        self.ask(request, Purpose::Noise);
+    }
+
     fn ask(&mut self, request: Request, purpose: Purpose) {
         let running: Vec<usize> = (0..self.hosts.len())
             .filter(|n| self.hosts[*n].daemon.is_some())
             .collect();
-        let Some(node) = self.rng.pick(&running).copied() else {
-            return;
-        };
+        if let Some(node) = self.rng.pick(&running).copied() {
+            self.ask_at(node, request, purpose);
+        }
+    }
+
+    fn ask_at(&mut self, node: usize, request: Request, purpose: Purpose) {
         let Some(epoch) = self.hosts[node].epoch() else {
             return;
         };

@@ -147,7 +147,10 @@ impl World<'_> {
             }
             Command::Fence(order) => self.fence(node, order),
             Command::Reply { client, response } => self.replied(client, &response),
-            Command::Exit { .. } => self.end_daemon(node, false),
+            Command::Exit { .. } => {
+                self.end_daemon(node, false);
+                self.come_back(node);
+            }
             Command::Changed { .. } | Command::Log { .. } => {}
         }
     }

@@ -36,7 +36,7 @@ impl World<'_> {
             return;
         }
         let victim = self.victim();
-        let (kind, lasts_ms) = (self.rng.below(15), self.rng.range(1_500, 18_000));
+        let (kind, lasts_ms) = (self.rng.below(17), self.rng.range(1_500, 18_000));
         self.statistics.faults += 1;
         let running = self.hosts[victim].daemon.is_some() && !self.hosts[victim].paused;
         match kind {
@@ -64,6 +64,8 @@ impl World<'_> {
             11 => self.lossy(lasts_ms),
             12 => self.slow(victim, lasts_ms),
             13 if running => self.break_resource(victim),
+            14 if running => self.ask_to_leave(victim),
+            15 => self.ask_to_fence(victim),
             _ => self.partition(lasts_ms),
         }
     }

@@ -17,15 +17,15 @@ mod network;
 mod power;
 mod raft;
 mod rest;
-#[cfg(any(test, feature = "standin"))]
-pub mod standin;
 mod rng;
 mod run;
+#[cfg(any(test, feature = "standin"))]
+pub mod standin;
 mod trace;
 pub mod truth;
 mod wires;
 mod world;
 
-pub use run::{Outcome, run};
+pub use run::{Manner, Outcome, run};
 pub use trace::Keep;
 pub use world::{Schedule, Statistics};

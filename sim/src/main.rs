@@ -1,6 +1,6 @@
 //! `sim`: runs many universes, or one to look at.
 
-use sim::{Keep, Outcome, Statistics, checkers};
+use sim::{Keep, Manner, Outcome, Statistics, checkers};
 use std::{
     io::{IsTerminal, Write},
     process::ExitCode,
@@ -34,6 +34,17 @@ struct Options {
     tail: usize,
     keep_going: bool,
     expect: Option<Vec<&'static str>>,
+}
+
+impl Options {
+    fn run(&self, seed: u64, keep: Keep) -> Outcome {
+        let manner = Manner {
+            nodes: self.nodes,
+            keep,
+            only: self.expect.clone(),
+        };
+        sim::run(seed, &scheduler::schedule, &manner)
+    }
 }
 
 fn main() -> ExitCode {
@@ -102,12 +113,7 @@ fn nodes(count: u64) -> Result<usize, String> {
 
 /// One seed, everything printed.
 fn one(options: &Options) -> ExitCode {
-    let outcome = sim::run(
-        options.seed,
-        options.nodes,
-        &scheduler::schedule,
-        Keep::Print,
-    );
+    let outcome = options.run(options.seed, Keep::Print);
     println!("trace hash {:016x}", outcome.hash);
     report(&outcome);
     println!("{}", last_line(u64::from(outcome.violation.is_none()), 1));
@@ -131,7 +137,7 @@ fn many(options: &Options) -> ExitCode {
     tally.print(begun);
     match &options.expect {
         None => ExitCode::from(u8::from(tally.failed > 0)),
-        Some(names) if tally.fired => {
+        Some(names) if tally.failed > 0 => {
             println!("{} failed, as it must", names.join(" or "));
             ExitCode::SUCCESS
         }
@@ -149,7 +155,7 @@ fn work(options: &Options, next: &AtomicU64, stop: &AtomicBool, sender: &mpsc::S
         if seed >= end {
             return;
         }
-        let outcome = sim::run(seed, options.nodes, &scheduler::schedule, Keep::Nothing);
+        let outcome = options.run(seed, Keep::Nothing);
         if sender.send(outcome).is_err() {
             return;
         }
@@ -160,7 +166,6 @@ fn work(options: &Options, next: &AtomicU64, stop: &AtomicBool, sender: &mpsc::S
 struct Tally {
     runs: u64,
     failed: u64,
-    fired: bool,
     all: Statistics,
     slowest: (u64, u64),
 }
@@ -174,19 +179,16 @@ fn gather(options: &Options, outcomes: &mpsc::Receiver<Outcome>, stop: &AtomicBo
         if let Some(violation) = &outcome.violation {
             tally.failed += 1;
             match &options.expect {
-                Some(names) if names.contains(&violation.checker) => {
-                    tally.fired = true;
+                Some(_) => {
+                    println!(
+                        "seed {}: {}: {}",
+                        outcome.seed, violation.checker, violation.saw
+                    );
                     stop.store(true, Ordering::Relaxed);
                 }
-                Some(_) => {}
                 None => {
                     let keep = Keep::Tail(options.tail);
-                    report(&sim::run(
-                        outcome.seed,
-                        options.nodes,
-                        &scheduler::schedule,
-                        keep,
-                    ));
+                    report(&options.run(outcome.seed, keep));
                     stop.store(!options.keep_going, Ordering::Relaxed);
                 }
             }

@@ -111,6 +111,14 @@ impl World<'_> {
         }
     }
 
+    /// A node that has left is started again by its administrator, sooner or later.
+    pub(crate) fn come_back(&mut self, node: usize) {
+        self.note(Some(node), format_args!("daemon has left"));
+        let life = self.hosts[node].life.number;
+        let wait_ms = self.rng.range(500, 15_000);
+        self.after(wait_ms, Event::Start { node, life });
+    }
+
     /// The daemon is killed; the supervisor starts it again.
     pub(crate) fn crash_daemon(&mut self, node: usize, why: &str) {
         self.note(Some(node), format_args!("daemon is killed ({why})"));

@@ -30,12 +30,26 @@ pub struct Outcome {
     pub tail: Vec<String>,
 }
 
+/// How a run is made.
+#[derive(Clone, Debug)]
+pub struct Manner {
+    /// How many nodes: three and five in turn if not given.
+    pub nodes: Option<usize>,
+    /// What of the trace is kept.
+    pub keep: Keep,
+    /// Only these checkers watch; all if not given.
+    pub only: Option<Vec<&'static str>>,
+}
+
 /// Runs the universe of a seed.
-pub fn run(seed: u64, nodes: Option<usize>, schedule: Schedule<'_>, keep: Keep) -> Outcome {
+pub fn run(seed: u64, schedule: Schedule<'_>, manner: &Manner) -> Outcome {
     let mut rng = Rng::new(seed);
-    let universe = Universe::new(seed, nodes, &mut rng);
+    let universe = Universe::new(seed, manner.nodes, &mut rng);
     let nodes = universe.nodes;
-    let mut world = World::new(universe, rng, schedule, Trace::new(keep));
+    let mut world = World::new(universe, rng, schedule, Trace::new(manner.keep));
+    if let Some(names) = &manner.only {
+        world.watch_only(names);
+    }
     let converged_ms = world.live();
     let statistics = Statistics {
         simulated_ms: world.now,
@@ -137,6 +151,41 @@ impl World<'_> {
                 digest,
                 values,
             });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::standin;
+
+    fn tried(seed: u64) -> Outcome {
+        let manner = Manner {
+            nodes: None,
+            keep: Keep::Tail(60),
+            only: None,
+        };
+        run(seed, &standin::schedule, &manner)
+    }
+
+    #[test]
+    fn a_seed_is_one_run_to_the_last_line_of_its_trace() {
+        let (first, second, other) = (tried(3), tried(3), tried(5));
+        assert_eq!(first.hash, second.hash);
+        assert_eq!(first.statistics, second.statistics);
+        assert_ne!(first.hash, other.hash);
+    }
+
+    #[test]
+    fn a_run_is_a_minute_of_faults_and_ends_at_rest() {
+        for seed in 1..7 {
+            let outcome = tried(seed);
+            let broken = outcome.violation;
+            assert_eq!(broken, None, "seed {seed}: {:#?}", outcome.tail);
+            assert!(outcome.statistics.faults >= 3);
+            assert!(outcome.statistics.simulated_ms > 60_000);
+            assert!(outcome.statistics.schedules > 0);
         }
     }
 }

@@ -64,7 +64,9 @@ fn nodes(cib: &Element) -> Vec<Seen<'_>> {
     let listed = cib.child("configuration").and_then(|c| c.child("nodes"));
     let standby = |name: &str| {
         let node = listed?.children().find(|n| n.attr("uname") == Some(name))?;
-        let mut pairs = node.descendants().filter(|e| e.attr("name") == Some("standby"));
+        let mut pairs = node
+            .descendants()
+            .filter(|e| e.attr("name") == Some("standby"));
         pairs.next()?.attr("value").map(|v| v == "on")
     };
     let states = cib.child("status").into_iter().flat_map(|s| s.children());
@@ -87,7 +89,10 @@ fn at(node: &Seen<'_>, primitive: &Element) -> At {
     let Some(id) = primitive.id() else {
         return At::Unknown;
     };
-    let mut resources = node.state.descendants().filter(|e| e.name() == "lrm_resource");
+    let mut resources = node
+        .state
+        .descendants()
+        .filter(|e| e.name() == "lrm_resource");
     let Some(history) = resources.find(|r| r.id() == Some(id)) else {
         return At::Unknown;
     };
@@ -102,7 +107,9 @@ fn at(node: &Seen<'_>, primitive: &Element) -> At {
         now = match (op.attr("operation").unwrap_or_default(), rc) {
             (_, 193) if recurring => now,
             (_, 193) => At::Pending,
-            ("monitor", 0) => At::Running { monitored: recurring },
+            ("monitor", 0) => At::Running {
+                monitored: recurring,
+            },
             ("monitor", 7) if !recurring && !op.id().unwrap_or_default().contains("failure") => {
                 At::Stopped
             }
@@ -146,7 +153,15 @@ impl Plan {
         self.push(action, Vec::new())
     }
 
-    fn operation(&mut self, primitive: &Element, node: &str, what: &str, interval_ms: u64, rc: i32, inputs: Vec<u32>) -> u32 {
+    fn operation(
+        &mut self,
+        primitive: &Element,
+        node: &str,
+        what: &str,
+        interval_ms: u64,
+        rc: i32,
+        inputs: Vec<u32>,
+    ) -> u32 {
         let text = |name: &str| primitive.attr(name).unwrap_or_default().to_owned();
         let attributes = [
             ("CRM_meta_timeout", "5000".to_owned()),
@@ -170,7 +185,14 @@ impl Plan {
         self.push(action, inputs)
     }
 
-    fn primitive(&mut self, primitive: &Element, nodes: &[Seen<'_>], fences: &BTreeMap<&str, u32>, quorum: bool, stops: bool) {
+    fn primitive(
+        &mut self,
+        primitive: &Element,
+        nodes: &[Seen<'_>],
+        fences: &BTreeMap<&str, u32>,
+        quorum: bool,
+        stops: bool,
+    ) {
         let id = primitive.id().unwrap_or_default();
         let places: Vec<(&Seen<'_>, At)> = nodes.iter().map(|n| (n, at(n, primitive))).collect();
         let alive = |n: &Seen<'_>| n.online && !fences.contains_key(n.name);
@@ -179,17 +201,25 @@ impl Plan {
             return;
         }
         let mut before: Vec<u32> = fences.values().copied().collect();
-        let unknown: Vec<&str> = online().filter(|(_, at)| *at == At::Unknown).map(|(n, _)| n.name).collect();
+        let unknown: Vec<&str> = online()
+            .filter(|(_, at)| *at == At::Unknown)
+            .map(|(n, _)| n.name)
+            .collect();
         for node in &unknown {
             before.push(self.operation(primitive, node, "monitor", 0, 7, Vec::new()));
         }
         let failed = |n: &Seen<'_>| {
             let name = format!("fail-count-{id}#start");
-            n.state.descendants().any(|e| e.attr("name").is_some_and(|v| v.starts_with(&name)))
+            n.state
+                .descendants()
+                .any(|e| e.attr("name").is_some_and(|v| v.starts_with(&name)))
         };
         let able = |n: &Seen<'_>| alive(n) && !n.standby && !failed(n) && !stops;
         let running = |at: At| matches!(at, At::Running { .. });
-        let stays = places.iter().find(|(n, at)| able(n) && running(*at)).map(|(n, _)| n.name);
+        let stays = places
+            .iter()
+            .find(|(n, at)| able(n) && running(*at))
+            .map(|(n, _)| n.name);
         for (node, at) in online() {
             let keep = stays == Some(node.name) && running(*at);
             if (running(*at) || *at == At::Broken) && !keep && (quorum || stops) {
@@ -197,7 +227,9 @@ impl Plan {
             }
         }
         if let Some(node) = stays {
-            let monitored = places.iter().any(|(n, at)| n.name == node && *at == At::Running { monitored: true });
+            let monitored = places
+                .iter()
+                .any(|(n, at)| n.name == node && *at == At::Running { monitored: true });
             if !monitored {
                 self.operation(primitive, node, "monitor", 6_000, 0, Vec::new());
             }
