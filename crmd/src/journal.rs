@@ -9,7 +9,6 @@ use crmd_core::{command::ExecId, ids::Life, journal::JournalRecord};
 use process::Group;
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
     path::{Path, PathBuf},
@@ -69,19 +68,17 @@ pub(crate) struct Journal(Arc<Mutex<Open>>);
 #[derive(Debug)]
 struct Open {
     path: PathBuf,
+    life: Life,
     file: File,
-    state: State,
+    under_way: Vec<Unfinished>,
 }
 
-/// What the lines add up to.
+/// What the lines add up to. Only the core knows which of its records still matter, so all are kept
+/// until it gives others.
 #[derive(Debug, Default)]
 struct State {
-    life: Option<Life>,
-    term: Option<JournalRecord>,
-    resources: BTreeMap<String, JournalRecord>,
-    attributes: BTreeMap<String, JournalRecord>,
-    began: BTreeMap<ExecId, JournalRecord>,
-    groups: BTreeMap<ExecId, ExecGroup>,
+    records: Vec<JournalRecord>,
+    under_way: Vec<Unfinished>,
 }
 
 impl Journal {
@@ -97,16 +94,20 @@ impl Journal {
         };
         let text = read_or_empty(path).map_err(failed)?;
         let mut state = replay(&text, path);
-        if state.life.as_ref() != Some(life) {
+        if state.records.first() != Some(&JournalRecord::Life(life.clone())) {
             state = State::default();
             state.take(&Line::Core(JournalRecord::Life(life.clone())));
         }
-        let recovered = state.recovered();
         let file = rewrite(path, &state).map_err(failed)?;
+        let recovered = Recovered {
+            records: std::mem::take(&mut state.records),
+            unfinished: state.under_way.clone(),
+        };
         let open = Open {
             path: path.to_owned(),
+            life: life.clone(),
             file,
-            state,
+            under_way: state.under_way,
         };
         Ok((Self(Arc::new(Mutex::new(open))), recovered))
     }
@@ -142,23 +143,25 @@ impl Journal {
 
 impl Open {
     fn append(&mut self, line: &Line) -> Result<(), JournalError> {
-        self.state.take(line);
+        note(&mut self.under_way, line);
         let written = self.file.write_all(to_text(line).as_bytes());
         written.map_err(|e| self.failed(e))
     }
 
     fn replace(&mut self, records: &[JournalRecord]) -> Result<(), JournalError> {
         let mut state = State::default();
-        for record in records {
-            state.take_record(record);
+        if !matches!(records.first(), Some(JournalRecord::Life(_))) {
+            state.take(&Line::Core(JournalRecord::Life(self.life.clone())));
         }
-        state.life = state.life.or_else(|| self.state.life.clone());
-        state.groups = std::mem::take(&mut self.state.groups);
-        state
-            .groups
-            .retain(|exec, _| state.began.contains_key(exec));
+        for record in records {
+            state.take(&Line::Core(record.clone()));
+        }
+        for left in &mut state.under_way {
+            let known = self.under_way.iter().find(|u| u.exec == left.exec);
+            left.group = known.and_then(|u| u.group.clone());
+        }
         self.file = rewrite(&self.path, &state).map_err(|e| self.failed(e))?;
-        self.state = state;
+        self.under_way = state.under_way;
         Ok(())
     }
 
@@ -172,70 +175,27 @@ impl Open {
 
 impl State {
     fn take(&mut self, line: &Line) {
-        match line {
-            Line::Group(group) => {
-                self.groups.insert(group.exec, group.clone());
-            }
-            Line::Core(record) => self.take_record(record),
-        }
-    }
-
-    fn take_record(&mut self, record: &JournalRecord) {
-        match record {
-            JournalRecord::Life(life) => self.life = Some(life.clone()),
-            JournalRecord::Term(_) => self.term = Some(record.clone()),
-            JournalRecord::Began { exec, .. } => {
-                self.began.insert(*exec, record.clone());
-            }
-            JournalRecord::Ended { exec } => {
-                self.began.remove(exec);
-                self.groups.remove(exec);
-            }
-            JournalRecord::Resource { resource, xml } => {
-                keep(&mut self.resources, resource, xml.is_some(), record);
-            }
-            JournalRecord::Attribute { name, value } => {
-                keep(&mut self.attributes, name, value.is_some(), record);
-            }
-        }
-    }
-
-    fn records(&self) -> Vec<JournalRecord> {
-        let life = self.life.clone().map(JournalRecord::Life);
-        let status = self.resources.values().chain(self.attributes.values());
-        life.into_iter()
-            .chain(self.term.clone())
-            .chain(status.cloned())
-            .chain(self.began.values().cloned())
-            .collect()
-    }
-
-    fn recovered(&self) -> Recovered {
-        let unfinished = |record: &JournalRecord| match record {
-            JournalRecord::Began { exec, action, .. } => Some(Unfinished {
-                exec: *exec,
-                resource: action.resource.clone(),
-                group: self.groups.get(exec).map(|g| g.group.clone()),
-            }),
-            _ => None,
-        };
-        Recovered {
-            records: self.records(),
-            unfinished: self.began.values().filter_map(unfinished).collect(),
+        note(&mut self.under_way, line);
+        if let Line::Core(record) = line {
+            self.records.push(record.clone());
         }
     }
 }
 
-fn keep(
-    map: &mut BTreeMap<String, JournalRecord>,
-    name: &str,
-    present: bool,
-    record: &JournalRecord,
-) {
-    if present {
-        map.insert(name.to_owned(), record.clone());
-    } else {
-        map.remove(name);
+/// Keeps account of what is under way.
+fn note(under_way: &mut Vec<Unfinished>, line: &Line) {
+    match line {
+        Line::Core(JournalRecord::Began { exec, action, .. }) => under_way.push(Unfinished {
+            exec: *exec,
+            resource: action.resource.clone(),
+            group: None,
+        }),
+        Line::Core(JournalRecord::Ended { exec }) => under_way.retain(|u| u.exec != *exec),
+        Line::Core(_) => {}
+        Line::Group(group) => {
+            let started = under_way.iter_mut().filter(|u| u.exec == group.exec);
+            started.for_each(|u| u.group = Some(group.group.clone()));
+        }
     }
 }
 
@@ -266,11 +226,14 @@ fn replay(text: &str, path: &Path) -> State {
 
 fn rewrite(path: &Path, state: &State) -> io::Result<File> {
     let mut text = String::new();
-    for record in state.records() {
-        text.push_str(&to_text(&Line::Core(record)));
+    for record in &state.records {
+        text.push_str(&to_text(&Line::Core(record.clone())));
     }
-    for group in state.groups.values() {
-        text.push_str(&to_text(&Line::Group(group.clone())));
+    for left in &state.under_way {
+        if let Some(group) = left.group.clone() {
+            let exec = left.exec;
+            text.push_str(&to_text(&Line::Group(ExecGroup { exec, group })));
+        }
     }
     let new = path.with_extension("new");
     let mut file = File::create(&new)?;
@@ -291,6 +254,7 @@ fn to_text(line: &Line) -> String {
 mod tests {
     use super::*;
     use crmd_core::command::AgentAction;
+    use std::collections::BTreeMap;
 
     fn life(number: u64) -> Life {
         Life {
@@ -355,10 +319,13 @@ mod tests {
             group: Some(group(8).group),
         };
         assert_eq!(found.unfinished, [expected]);
+        // Every record in its order: the core takes up a monitor from one that has ended.
         let records = [
             JournalRecord::Life(life(1)),
-            resource(Some("<lrm_resource/>")),
+            began(7),
+            JournalRecord::Ended { exec: 7 },
             began(8),
+            resource(Some("<lrm_resource/>")),
         ];
         assert_eq!(found.records, records);
     }
