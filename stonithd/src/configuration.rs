@@ -10,7 +10,7 @@ use serde::Deserialize;
 use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use stonithd_core::Input;
 use tokio::time::{sleep, timeout};
@@ -19,6 +19,9 @@ use transport::config::Config;
 
 /// Largest configuration.
 const MAX_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
+
+/// How long crmd may be away without a word about it: it starts together with us.
+const QUIET: Duration = Duration::from_secs(3);
 
 /// For an answer of the local crmd that needs nobody else.
 const STATE_LIMIT: Duration = Duration::from_secs(5);
@@ -67,15 +70,11 @@ pub(crate) fn from_files(config: &Config, peers: &Peers, events: &Events) {
 /// Follows crmd for ever.
 pub(crate) async fn follow(config: Config, peers: Peers, events: Events) {
     let pause = Duration::from_millis(config.timing.reconnect_interval_ms);
-    let mut told = false;
+    let mut away = Away::default();
     loop {
-        match watch(&config, &peers, &events, &mut told).await {
+        match watch(&config, &peers, &events, &mut away).await {
             Ok(()) => tracing::info!("crmd has ended the conversation; asking again"),
-            Err(reason) if !told => {
-                tracing::info!("no configuration from crmd yet: {reason}; asking again");
-                told = true;
-            }
-            Err(_) => {}
+            Err(reason) => away.tell(&reason),
         }
         if events.is_closed() {
             return;
@@ -84,11 +83,31 @@ pub(crate) async fn follow(config: Config, peers: Peers, events: Events) {
     }
 }
 
+/// How long crmd has been away, and whether that was said.
+#[derive(Debug, Default)]
+struct Away {
+    since: Option<Instant>,
+    told: bool,
+}
+
+impl Away {
+    /// Says so once, and not while both daemons are only starting.
+    fn tell(&mut self, reason: &str) {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        if !self.told && since.elapsed() > QUIET {
+            tracing::warn!(
+                "no configuration from crmd: {reason}; fencing goes on with the devices known before, and crmd is asked again and again"
+            );
+            self.told = true;
+        }
+    }
+}
+
 async fn watch(
     config: &Config,
     peers: &Peers,
     events: &Events,
-    told: &mut bool,
+    away: &mut Away,
 ) -> Result<(), String> {
     let socket = config.paths.crmd_socket();
     let channel = transport::local::connect(&socket, config.timing.local_connect_timeout_ms)
@@ -97,7 +116,7 @@ async fn watch(
     let mut client = LocalClient::new(channel.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let watching = client.watch(WatchRequest { status: false }).await;
     let mut documents = watching.map_err(|e| e.message().to_owned())?.into_inner();
-    *told = false;
+    *away = Away::default();
     while let Some(document) = documents
         .message()
         .await
