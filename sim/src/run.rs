@@ -13,6 +13,9 @@ use crate::{
 /// How long rest must last before it is believed.
 const QUIET_MS: u64 = 15_000;
 
+/// Looks in a row at which nothing lacks, before the cluster counts as at rest.
+const REST_LOOKS: u32 = 5;
+
 /// What came of a run.
 #[derive(Debug)]
 pub struct Outcome {
@@ -105,9 +108,11 @@ impl World<'_> {
 
     /// Until the cluster is at rest, or a checker has had enough of waiting.
     fn until_rest(&mut self) {
-        while self.violation.is_none() {
-            if self.step() && self.tasks.is_empty() && self.lacking(true).is_none() {
-                return;
+        let mut restful = 0;
+        while restful < REST_LOOKS && self.violation.is_none() {
+            if self.step() {
+                let rests = self.tasks.is_empty() && self.lacking(true).is_none();
+                restful = if rests { restful + 1 } else { 0 };
             }
         }
     }
