@@ -647,6 +647,9 @@ impl Executor {
                 records.push(recurring.job.began(exec));
                 records.push(JournalRecord::Ended { exec });
             }
+        }
+        // Last: the numbers above are not those of executions.
+        for slot in self.slots.values() {
             if let Some(current) = &slot.current {
                 records.push(current.job.began(current.exec));
             }

@@ -87,7 +87,11 @@ fn a_coordinator_that_lost_its_quorum_sleeps_between_its_beats() {
     // It will want the third one to vote, too, and never hear that it does.
     let voters = [1, 2].into();
     let learners = [3].into();
-    give(&mut node, at(1_000), Input::RaftMembers { voters, learners });
+    give(
+        &mut node,
+        at(1_000),
+        Input::RaftMembers { voters, learners },
+    );
     for (index, name) in (1..).zip(["a", "b", "c"]) {
         let entry = Entry::MemberAdded(member(name, index));
         give(&mut node, at(1_000), Input::Applied { index, entry });
@@ -100,5 +104,8 @@ fn a_coordinator_that_lost_its_quorum_sleeps_between_its_beats() {
     }
     wakes(&mut node, 1_000, 10_000);
     let count = wakes(&mut node, 10_000, 20_000);
-    assert!(u64::from(count) <= 4 * beats, "{count} wakes in ten seconds");
+    assert!(
+        u64::from(count) <= 4 * beats,
+        "{count} wakes in ten seconds"
+    );
 }
