@@ -100,7 +100,7 @@ fn watch(
     for expectation in drill.expectations() {
         println!("  - {expectation}");
     }
-    let run = drill.play(cluster)?;
+    let run = drill.play(cluster, 0)?;
     println!("\n{}", paint.bold("What happened"));
     timeline::print(&run, paint);
     let mut report = Report::new(drill);

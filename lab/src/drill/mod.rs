@@ -73,9 +73,10 @@ impl Drill {
         }
     }
 
-    /// Plays it once against a cluster at rest.
-    pub(crate) fn play(self, cluster: &Cluster<'_>) -> Result<Run, LabError> {
-        let mut before = Before::look(cluster)?;
+    /// Plays it once against a cluster at rest. The resource changes from run to run, and with it the
+    /// node, so that a coordinator is met too.
+    pub(crate) fn play(self, cluster: &Cluster<'_>, number: u32) -> Result<Run, LabError> {
+        let mut before = Before::look(cluster, number)?;
         match self {
             Self::NodeCrash => crash::play(&mut before),
             Self::PlannedMove => moved::play(&mut before),
@@ -100,12 +101,10 @@ pub(crate) struct Before<'a> {
 }
 
 impl<'a> Before<'a> {
-    fn look(cluster: &'a Cluster<'a>) -> Result<Self, LabError> {
+    fn look(cluster: &'a Cluster<'a>, number: u32) -> Result<Self, LabError> {
         let active = cluster.settle()?;
-        let Some((resource, node)) = active
-            .first_key_value()
-            .map(|(r, n)| (r.clone(), n.clone()))
-        else {
+        let next = active.iter().cycle().nth(number as usize);
+        let Some((resource, node)) = next.map(|(r, n)| (r.clone(), n.clone())) else {
             return Err(LabError::Said(
                 "no audited resource is configured: there is nothing to measure".into(),
             ));
@@ -270,7 +269,7 @@ fn play_all(command: &Command, cluster: &Cluster<'_>, paint: Paint) -> Result<Re
     }
     let mut report = Report::new(drill);
     for number in 1..=command.runs {
-        let run = drill.play(cluster)?;
+        let run = drill.play(cluster, number)?;
         println!(
             "\nRun {number} of {}: {} on {}",
             command.runs, run.resource, run.node
