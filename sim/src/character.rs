@@ -67,7 +67,11 @@ impl Universe {
             client_every_ms: rng.range(800, 4_000),
             no_quorum_policy: if rng.chance(700) { "stop" } else { "freeze" },
             stickiness: if rng.chance(500) { 100 } else { 0 },
-            faults: rng.range(3, 7),
+            faults: if rng.chance(800) {
+                rng.range(3, 7)
+            } else {
+                rng.range(8, 20)
+            },
             faults_ms: rng.range(60_000, 75_000),
         }
     }

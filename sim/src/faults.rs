@@ -36,7 +36,7 @@ impl World<'_> {
             return;
         }
         let victim = self.victim();
-        let (kind, lasts_ms) = (self.rng.below(17), self.rng.range(1_500, 18_000));
+        let (kind, lasts_ms) = (self.rng.below(18), self.rng.range(1_500, 18_000));
         self.statistics.faults += 1;
         let running = self.hosts[victim].daemon.is_some() && !self.hosts[victim].paused;
         match kind {
@@ -66,6 +66,7 @@ impl World<'_> {
             13 if running => self.break_resource(victim),
             14 if running => self.ask_to_leave(victim),
             15 => self.ask_to_fence(victim),
+            16 if self.rng.chance(400) => self.blackout(lasts_ms),
             _ => self.partition(lasts_ms),
         }
     }
@@ -85,6 +86,19 @@ impl World<'_> {
     fn maybe_switch_on(&mut self, node: usize, after_ms: u64) {
         if self.rng.chance(500) {
             self.after(after_ms, Event::Undo(Undo::SwitchOn(node)));
+        }
+    }
+
+    /// Everything loses power at once; most machines boot again, one after the other.
+    fn blackout(&mut self, lasts_ms: u64) {
+        for node in 0..self.hosts.len() {
+            if self.hosts[node].power == Power::On {
+                self.power_off(node, "blackout");
+            }
+            if self.rng.chance(850) {
+                let after_ms = self.rng.below(lasts_ms);
+                self.after(after_ms, Event::Undo(Undo::SwitchOn(node)));
+            }
         }
     }
 
