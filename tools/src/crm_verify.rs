@@ -72,6 +72,9 @@ fn run(arguments: &Arguments, output: &mut Output) -> Result<u8, Failure> {
     if let Some(file) = &arguments.save_xml {
         source::write_file(file, &document.to_xml())?;
     }
+    if arguments.verbose > 0 && !arguments.quiet && !output.is_xml() {
+        advise(&document, &name(arguments), output);
+    }
     let findings = findings(&document, &name(arguments));
     for (severity, text) in &findings {
         // Without -V the field names errors only.
@@ -112,6 +115,14 @@ fn name(arguments: &Arguments) -> String {
         None if arguments.xml_pipe => "standard input".to_owned(),
         None if arguments.live_check => "the cluster's configuration".to_owned(),
         None => "the XML given".to_owned(),
+    }
+}
+
+/// What the field lets pass without a word, though nobody can mean it: no matter for the exit code.
+fn advise(document: &Element, name: &str, output: &mut Output) {
+    let advice = schema::check(document).into_iter();
+    for problem in advice.filter(|p| p.severity == Severity::Warning) {
+        output.message(format!("advice: {name}: {problem}"));
     }
 }
 
