@@ -9,6 +9,8 @@ mod grammar;
 mod meaning;
 mod values;
 
+pub use meaning::duration_ms;
+
 use crate::Element;
 use grammar::{Child, Count, Rule};
 use std::{collections::BTreeMap, fmt};

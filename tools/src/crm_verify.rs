@@ -1,5 +1,7 @@
 //! `crm_verify`: checks a configuration before a cluster has to.
 
+mod mistakes;
+
 use crate::{
     common::{
         Failure, exit,
@@ -75,26 +77,17 @@ fn run(arguments: &Arguments, output: &mut Output) -> Result<u8, Failure> {
     if arguments.verbose > 0 && !arguments.quiet && !output.is_xml() {
         advise(&document, &name(arguments), output);
     }
-    let findings = findings(&document, &name(arguments));
-    for (severity, text) in &findings {
-        // Without -V the field names errors only.
-        let is_told = *severity == Severity::Error || arguments.verbose > 0 || output.is_xml();
-        if is_told && !arguments.quiet {
-            output.message(text.as_str());
+    let errors = errors(&document, &name(arguments));
+    if !arguments.quiet {
+        for error in &errors {
+            output.message(error.as_str());
         }
     }
-    match findings.iter().map(|(severity, _)| *severity).max() {
-        None => Ok(exit::OK),
-        Some(worst) => {
-            if !arguments.quiet {
-                output.message(match worst {
-                    Severity::Error => "Configuration invalid",
-                    Severity::Warning => "Configuration may need attention",
-                });
-            }
-            Ok(exit::CONFIG)
-        }
-    }
+    Ok(if errors.is_empty() {
+        exit::OK
+    } else {
+        exit::CONFIG
+    })
 }
 
 fn read(arguments: &Arguments) -> Result<Element, Failure> {
@@ -118,30 +111,33 @@ fn name(arguments: &Arguments) -> String {
     }
 }
 
-/// What the field lets pass without a word, though nobody can mean it: no matter for the exit code.
+/// What the field lets pass without a word though nobody can mean it, and what the scheduler
+/// ignores or mends: no matter for the exit code.
 fn advise(document: &Element, name: &str, output: &mut Output) {
     let advice = schema::check(document).into_iter();
     for problem in advice.filter(|p| p.severity == Severity::Warning) {
         output.message(format!("advice: {name}: {problem}"));
     }
-}
-
-/// Everything there is to say: of the document's structure, then of what it means.
-fn findings(document: &Element, name: &str) -> Vec<(Severity, String)> {
-    let mut findings: Vec<_> = schema::check(document)
-        .into_iter()
-        .filter(|p| p.severity == Severity::Error)
-        .map(|p| (p.severity, format!("error: {name}: {p}")))
-        .collect();
-    if !findings.is_empty() {
-        let text = "error: CIB did not pass schema validation";
-        findings.push((Severity::Error, text.to_owned()));
-    }
     let now_s = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX));
     for problem in scheduler::schedule(document, now_s).problems {
-        findings.push((Severity::Warning, format!("warning: {problem}")));
+        output.message(format!("advice: {name}: {problem}"));
     }
-    findings
+}
+
+/// Everything that makes the configuration invalid: structure first, then what it means.
+fn errors(document: &Element, name: &str) -> Vec<String> {
+    let mut errors: Vec<String> = schema::check(document)
+        .into_iter()
+        .filter(|p| p.severity == Severity::Error)
+        .map(|p| format!("error: {name}: {p}"))
+        .collect();
+    let mistakes = mistakes::find(document);
+    errors.extend(mistakes.into_iter().map(|text| format!("error: {text}")));
+    if !errors.is_empty() {
+        errors.push("error: CIB did not pass schema validation".to_owned());
+        errors.push("Configuration invalid".to_owned());
+    }
+    errors
 }

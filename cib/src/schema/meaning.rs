@@ -80,7 +80,7 @@ fn same_operation<'a>(operations: &'a Element, checker: &mut Checker<'a>) {
 
 /// Milliseconds of a time as the field writes it: a number with or without unit (seconds), or an
 /// ISO 8601 duration.
-fn duration_ms(text: &str) -> Option<u64> {
+pub fn duration_ms(text: &str) -> Option<u64> {
     let text = text.trim();
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);

@@ -93,7 +93,12 @@ pub(super) struct Join {
     #[arg(value_name = "MEMBER")]
     member: String,
     /// What `systole cluster token` printed there.
-    #[arg(long, value_name = "TOKEN", env = "SYSTOLE_TOKEN", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "SYSTOLE_TOKEN",
+        hide_env_values = true
+    )]
     token: String,
     #[command(flatten)]
     place: Place,
