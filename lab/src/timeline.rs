@@ -71,6 +71,7 @@ fn words(event: &Event, paint: Paint) -> Option<String> {
         "fence-done" => paint.note("is off: nothing of it is left running"),
         "fence-failed" => paint.bad(&format!("could not be switched off {}", event.detail)),
         "boot" => format!("boots: life {}", event.life),
+        "member" => paint.good("is a member again"),
         "started" => paint.good(&format!("{resource} runs here")),
         "stop" => format!("{resource} stops"),
         "monitor-failed" => paint.note(&format!("{resource} is found dead")),

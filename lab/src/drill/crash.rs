@@ -35,6 +35,11 @@ pub(super) fn play(before: &mut Before<'_>) -> Result<Run, LabError> {
     let rejoined = rejoin(before, &victim);
     let mut run = before.run()?;
     run.began_ms = began;
+    if let Ok(back) = &rejoined {
+        run.events.push(back.clone());
+        run.events
+            .sort_by(|a, b| a.at.boottime_ms.total_cmp(&b.at.boottime_ms));
+    }
     measure(&mut run, &victim, &starts);
     check(before, &mut run, &victim, &moving)?;
     run.expect(rejoined.is_ok(), || {
@@ -47,7 +52,8 @@ pub(super) fn play(before: &mut Before<'_>) -> Result<Run, LabError> {
     Ok(run)
 }
 
-fn rejoin(before: &Before<'_>, victim: &str) -> Result<(), LabError> {
+/// The moment at which the node is a member again.
+fn rejoin(before: &Before<'_>, victim: &str) -> Result<Event, LabError> {
     wait_for("the power of the node on again", EFFECT_LIMIT, POLL, || {
         Ok(before
             .power()?
@@ -61,11 +67,11 @@ fn rejoin(before: &Before<'_>, victim: &str) -> Result<(), LabError> {
         Duration::from_millis(20),
         || {
             let view = before.cluster.view()?;
-            Ok(view
+            let member = view
                 .members
                 .iter()
-                .any(|m| &*m.node == victim && m.state == "online")
-                .then_some(()))
+                .find(|m| &*m.node == victim && m.state == "online");
+            Ok(member.map(|m| Event::now("member").node(victim, m.life)))
         },
     )
 }

@@ -17,8 +17,8 @@ pub(crate) struct Run {
     pub(crate) resource: String,
     /// Node that ran it.
     pub(crate) node: String,
-    /// Time spans in milliseconds, by name (`failover_ms`, …).
-    pub(crate) spans_ms: BTreeMap<String, f64>,
+    /// Time spans in milliseconds with their names (`failover_ms`, …), in the order of reading.
+    pub(crate) spans_ms: Vec<(String, f64)>,
     /// For each resource, how long it was not served, in milliseconds.
     pub(crate) downtime_ms: BTreeMap<String, f64>,
     /// Expectations that did not hold, with what happened instead.
@@ -39,7 +39,7 @@ impl Run {
 
     /// Notes a span.
     pub(crate) fn span(&mut self, name: &str, from_ms: f64, to_ms: f64) {
-        self.spans_ms.insert(name.into(), round(to_ms - from_ms));
+        self.spans_ms.push((name.into(), round(to_ms - from_ms)));
     }
 
     fn json(&self) -> Value {
@@ -97,7 +97,7 @@ impl Report {
     fn names(&self) -> Vec<String> {
         self.runs
             .first()
-            .map(|r| r.spans_ms.keys().cloned().collect())
+            .map(|r| r.spans_ms.iter().map(|(name, _)| name.clone()).collect())
             .unwrap_or_default()
     }
 
@@ -106,7 +106,12 @@ impl Report {
         let mut values: Vec<f64> = self
             .runs
             .iter()
-            .filter_map(|r| r.spans_ms.get(name).copied())
+            .flat_map(|r| {
+                r.spans_ms
+                    .iter()
+                    .filter(|(n, _)| n == name)
+                    .map(|(_, ms)| *ms)
+            })
             .collect();
         values.sort_by(f64::total_cmp);
         values
@@ -115,18 +120,24 @@ impl Report {
     /// For people.
     pub(crate) fn print(&self, paint: Paint) {
         println!(
-            "\nReport: {} ({}), {} runs",
+            "\nReport: {} ({}), {}",
             self.drill.name(),
             self.drill.label(),
-            self.runs.len()
+            match self.runs.len() {
+                1 => "1 run".to_owned(),
+                many => format!("{many} runs, medians"),
+            }
         );
         for name in self.names() {
             let values = self.values(&name);
             let worst = values.last().copied().unwrap_or_default();
-            println!(
-                "  {name:<16} median {:>9.1}   worst {worst:>9.1}",
-                median(&values)
-            );
+            let label = name.trim_end_matches("_ms").replace('_', " ");
+            let spread = if values.len() > 1 {
+                format!("   worst {worst:>8.1} ms")
+            } else {
+                String::new()
+            };
+            println!("  {label:<16} {:>8.1} ms{spread}", median(&values));
         }
         for (number, run) in (1..).zip(&self.runs) {
             for broken in &run.broken {
