@@ -74,8 +74,15 @@ impl Source {
                     origin: origin(),
                 };
                 let request = Request::Cib(change);
-                daemon.call(&request, limit).map_err(of_daemon)?;
-                Ok(())
+                match daemon.call(&request, limit).map_err(of_daemon) {
+                    Ok(_) => Ok(()),
+                    Err(failure) => Err(match &operation.element {
+                        Some(element) if failure.code == exit::EXISTS => {
+                            ChangeError::Exists(element.clone())
+                        }
+                        _ => ChangeError::Other(failure),
+                    }),
+                }
             }
         }
     }
