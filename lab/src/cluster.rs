@@ -129,7 +129,11 @@ impl<'a> Cluster<'a> {
     fn supervise(&self, node: &str) -> Result<(), LabError> {
         let file = init::service_file(&self.lab.layout().node(node));
         let words = format!("{IN_NODE_SHARED}/bin/systole\nsupervise\n");
-        fs::write(&file, words).during(|| format!("write {}", file.display()))
+        // The node's first process looks for it all the time: it must never see half of it.
+        let whole = file.with_extension("new");
+        fs::write(&whole, words)
+            .and_then(|()| fs::rename(&whole, &file))
+            .during(|| format!("write {}", file.display()))
     }
 
     fn client(&self, node: &str) -> Result<Client, LabError> {
