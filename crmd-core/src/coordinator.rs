@@ -585,7 +585,7 @@ impl Node {
             .state
             .members
             .iter()
-            .filter(|(name, m)| self.may_vote(name, m.is_active(), m.left))
+            .filter(|(name, m)| self.may_vote(name, m.is_active()))
             .map(|(_, m)| m.member.raft_id)
             .collect();
         let mut voters: BTreeSet<RaftId> = eligible
@@ -603,7 +603,7 @@ impl Node {
             return;
         }
         let follow = self.state.members.iter().filter(|(name, m)| {
-            !voters.contains(&m.member.raft_id) && (!m.left || self.may_vote(name, false, m.left))
+            !voters.contains(&m.member.raft_id) && (!m.left || self.may_vote(name, false))
         });
         let learners: BTreeSet<RaftId> = follow.map(|(_, m)| m.member.raft_id).collect();
         let ms = self.ms();
@@ -627,12 +627,12 @@ impl Node {
         self.out.push(Command::ChangeVoters { voters, learners });
     }
 
-    fn may_vote(&self, name: &NodeName, active: bool, left: bool) -> bool {
+    fn may_vote(&self, name: &NodeName, active: bool) -> bool {
         let ended = self.state.members.get(name).map_or(0, |m| m.ended);
         let alive = self
             .identity_of(name)
             .is_some_and(|i| i.life.number > ended);
-        active || (self.is_present(name) && alive && !(left && self.is_leaving(name)))
+        active || (self.is_present(name) && alive && !self.is_leaving(name))
     }
 
     pub(crate) fn voters_changed(&mut self) {
@@ -858,7 +858,7 @@ impl Node {
             return;
         };
         let id = member.member.raft_id;
-        if member.left {
+        if !member.is_active() {
             if name == self.me() {
                 self.exiting |= alone;
             } else if !self.raft.voters.contains(&id)

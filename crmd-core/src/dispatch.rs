@@ -326,9 +326,11 @@ impl Node {
         c.orders.get_mut(&number).filter(|s| s.node == *from)
     }
 
+    /// It will be carried out. One whose end is told by a message only is sent again until that has
+    /// come: the message may be lost.
     pub(crate) fn order_taken(&mut self, from: &NodeName, term: Term, number: u64) {
         if let Some(sent) = self.sent(from, term, number) {
-            sent.taken = true;
+            sent.taken = matches!(sent.order.kind, OrderKind::Run { .. } | OrderKind::Leave);
         }
     }
 
@@ -586,8 +588,10 @@ pub(crate) fn agent_action(action: &Action) -> Option<AgentAction> {
     })
 }
 
-fn digests(_action: &Action) -> BTreeMap<String, String> {
-    BTreeMap::new()
+/// Digests by which a change of parameters is noticed later.
+fn digests(action: &Action) -> BTreeMap<String, String> {
+    let digest = scheduler::history::params_digest(action);
+    [("op-digest".to_owned(), digest)].into()
 }
 
 fn described(change: &JournalRecord) -> String {

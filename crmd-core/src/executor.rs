@@ -278,6 +278,9 @@ impl Executor {
         self.outbox
             .push((from.clone(), Message::OrderTaken { term, number }));
         if !self.taken.insert(number) {
+            if !matches!(order.kind, OrderKind::Run { .. }) {
+                self.say_done(from, term, number, own);
+            }
             return;
         }
         let done = match order.kind {
@@ -316,17 +319,19 @@ impl Executor {
             OrderKind::Leave => true,
         };
         if done {
-            let stamp = own.stamp().clone();
-            self.outbox.push((
-                from.clone(),
-                Message::OrderDone {
-                    term,
-                    number,
-                    stamp,
-                },
-            ));
+            self.say_done(from, term, number, own);
         }
         self.begin_all(now, own, out);
+    }
+
+    fn say_done(&mut self, to: &NodeName, term: Term, number: u64, own: &Own) {
+        let stamp = own.stamp().clone();
+        let done = Message::OrderDone {
+            term,
+            number,
+            stamp,
+        };
+        self.outbox.push((to.clone(), done));
     }
 
     #[cfg_attr(

@@ -11,7 +11,7 @@ use cib::Element;
 use std::collections::BTreeMap;
 
 /// Feature set the entries are written in (Pacemaker 3.0.2's).
-pub(crate) const FEATURE_SET: &str = "3.20.2";
+pub(crate) use scheduler::history::FEATURE_SET;
 
 /// What is to be recorded of one execution.
 #[derive(Clone, Copy, Debug)]

@@ -384,12 +384,12 @@ impl Node {
         }
     }
 
+    /// Whether this node should ask for an election: the first of the voters that are up, which are
+    /// a majority.
     fn is_first_voter_up(&self) -> bool {
-        let first = self
-            .voter_names()
-            .into_iter()
-            .find(|n| self.membership.is_up(n));
-        first.as_ref() == Some(&self.identity.node)
+        let voters = self.voter_names();
+        let up: Vec<&NodeName> = voters.iter().filter(|n| self.membership.is_up(n)).collect();
+        2 * up.len() > voters.len() && up.first() == Some(&self.me())
     }
 
     fn slept(&mut self, gap_ms: u64) {

@@ -149,7 +149,7 @@ impl Node {
     fn wants_to_leave(&mut self, client: ClientId) {
         self.requests.leaving.push(client);
         let member = self.state.members.get(self.me());
-        if member.is_none_or(|m| !m.is_active())
+        if member.is_none_or(|m| !m.is_active_in(&self.identity.life))
             && !self
                 .own
                 .known()
