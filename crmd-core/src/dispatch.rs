@@ -588,9 +588,15 @@ pub(crate) fn agent_action(action: &Action) -> Option<AgentAction> {
     })
 }
 
-/// Digests by which a change of parameters is noticed later.
+/// Digests by which a change of parameters is noticed later: of the agent's own parameters, and of the
+/// time-out too where the operation recurs.
 fn digests(action: &Action) -> BTreeMap<String, String> {
-    let digest = scheduler::history::params_digest(action);
+    let recurring = scheduler::history::interval_ms(action) > 0;
+    let counts =
+        |name: &str| !scheduler::digest::is_meta(name) || (recurring && name == "CRM_meta_timeout");
+    let parameters = action.attributes.iter().filter(|(name, _)| counts(name));
+    let parameters = parameters.map(|(name, value)| (name.as_str(), value.as_str()));
+    let digest = scheduler::digest::of_parameters(parameters);
     [("op-digest".to_owned(), digest)].into()
 }
 
