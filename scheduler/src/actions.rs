@@ -341,7 +341,7 @@ fn timeout(c: &mut Cluster, rsc: RscIx, meta: &BTreeMap<String, String>, name: &
             .map(|(at, _)| at);
         if let Some(at) = frequent {
             let op = c.rscs[rsc].ops[at].clone();
-            let found = raw_meta(c, rsc, Some(&op), name, op.interval_ms);
+            let found = raw_meta(c, rsc, Some(&op), name, 0);
             if let Some(ms) = found.get("timeout").and_then(|t| score::parse_ms(t)) {
                 return ms.max(0);
             }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use cib::Element;
 
 use crate::{
-    model::{Cluster, Colocation, Discover, Location, LossPolicy, Role, RscIx, TicketUse},
+    model::{Cluster, Colocation, Discover, Location, LossPolicy, Role, RscIx, Task, TicketUse, ar},
     nodes::section,
     rules::{self, Context},
     score::{self, INFINITY},
@@ -346,8 +346,19 @@ pub(crate) fn new(
         primary_role: primary.1,
         influence,
     });
+    if score <= -INFINITY {
+        keep_apart(c, dependent, primary);
+        keep_apart(c, primary, dependent);
+    }
     c.rscs[dependent.0].this_with.push(ix);
     c.rscs[primary.0].with_this.push(ix);
+}
+
+/// What must not be together starts on a node only after the other has stopped there.
+fn keep_apart(c: &mut Cluster, first: (RscIx, Role), then: (RscIx, Role)) {
+    let leave = if first.1 == Role::Promoted { Task::Demote } else { Task::Stop };
+    let come = if then.1 == Role::Promoted { Task::Promote } else { Task::Start };
+    crate::ordering::order_tasks(c, first.0, leave, then.0, come, ar::IF_REQUIRED_ON_SAME_NODE);
 }
 
 fn ticket(c: &mut Cluster, xml: &Element) {

@@ -206,6 +206,7 @@ fn add_priority_delays(c: &mut Cluster) {
 fn shutdown_op(c: &mut Cluster, node: NodeIx) -> ActIx {
     let key = format!("do_shutdown-{}", c.nodes[node].name);
     let ix = actions::singleton(c, &key, Task::Shutdown, Some(node), false);
+    c.acts[ix].extra.push(("op_no_wait", "true".to_owned()));
     order_shutdown(c, node, ix);
     ix
 }
@@ -287,7 +288,9 @@ fn order_stops(c: &mut Cluster, rsc: RscIx, node: NodeIx, fence: ActIx) {
         // Fencing does the work; what remains is the place in the order.
         c.acts[ix].pseudo = true;
         c.acts[ix].runnable = true;
-        ordering::order_actions(c, fence, ix, implied_by);
+        if matches!(c.rscs[rsc].requires, Requires::Fencing | Requires::Unfencing) {
+            ordering::order_actions(c, fence, ix, implied_by);
+        }
         if c.acts[ix].task == Task::Stop && c.rscs[rsc].notify {
             crate::notify::order_fencing(c, rsc, ix, fence);
         }

@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 /// A plan of actions, as in Pacemaker's `<transition_graph>`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Graph {
+    /// `cluster-delay` as configured.
+    pub cluster_delay: String,
+    /// `fencing-timeout` as configured.
+    pub fencing_timeout: String,
     /// How long the effects of an action may take to spread (`cluster-delay`), in milliseconds.
     pub cluster_delay_ms: u64,
     /// `fencing-timeout`, in milliseconds.
@@ -100,8 +104,8 @@ impl Graph {
     pub fn to_xml(&self, transition_id: u64) -> String {
         let mut out = String::with_capacity(1024 * (self.synapses.len() + 1));
         out.push_str("<transition_graph");
-        attr(&mut out, "cluster-delay", &seconds(self.cluster_delay_ms));
-        attr(&mut out, "fencing-timeout", &seconds(self.fencing_timeout_ms));
+        attr(&mut out, "cluster-delay", &self.cluster_delay);
+        attr(&mut out, "fencing-timeout", &self.fencing_timeout);
         attr(&mut out, "failed-stop-offset", &self.failed_stop_offset);
         attr(&mut out, "failed-start-offset", &self.failed_start_offset);
         if self.batch_limit > 0 {
@@ -172,10 +176,6 @@ impl Action {
             ActionKind::Pseudo => "pseudo_event",
         }
     }
-}
-
-fn seconds(ms: u64) -> String {
-    format!("{}s", ms / 1000)
 }
 
 fn attr(out: &mut String, name: &str, value: &str) {

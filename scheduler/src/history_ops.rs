@@ -670,6 +670,9 @@ fn unpack_failure<'e>(
         // The agent cannot do it; that is no failure of the resource.
         return;
     }
+    if op.on_fail == OnFail::Ignore {
+        c.rscs[rsc].ignored_failure = true;
+    }
     if fencing::severity(state.on_fail) < fencing::severity(op.on_fail) {
         state.on_fail = op.on_fail;
     }

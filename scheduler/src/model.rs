@@ -201,9 +201,20 @@ pub(crate) struct CloneSettings {
     pub(crate) ordered: bool,
     /// Instances beyond the configured ones were found active.
     pub(crate) total: u32,
-    pub(crate) notify_confirm: BTreeMap<&'static str, ActIx>,
+    /// The pseudo-actions around each kind of change.
+    pub(crate) notices: BTreeMap<Task, Notices>,
     pub(crate) promoted_placed: u32,
     pub(crate) removed_instances: bool,
+}
+
+/// The pseudo-actions that frame the notifications of one kind of change.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Notices {
+    pub(crate) begin: Option<ActIx>,
+    pub(crate) pre: Option<ActIx>,
+    pub(crate) pre_done: Option<ActIx>,
+    pub(crate) post: ActIx,
+    pub(crate) post_done: ActIx,
 }
 
 /// Parts of one replica of a bundle.

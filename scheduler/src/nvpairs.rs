@@ -71,8 +71,10 @@ pub(crate) fn has_rules(ids: &Ids, parent: &Element, kind: &str) -> bool {
 }
 
 fn sorted_blocks<'p>(ids: &'p Ids, parent: &'p Element, kind: &'p str, first: Option<&str>) -> Vec<&'p Element> {
+    // Of blocks that weigh the same, the later one counts.
     let mut blocks: Vec<&Element> = parent
         .children_named(kind)
+        .rev()
         .filter_map(|block| ids.resolve(block))
         .collect();
     let rank = |block: &Element| {

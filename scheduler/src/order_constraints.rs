@@ -163,6 +163,7 @@ fn clones_needed(c: &Cluster, xml: &Element, first: RscIx) -> u32 {
 fn at_least(c: &mut Cluster, xml: &Element, first: (RscIx, Task), then: (RscIx, Task), flags: u32, min: u32) {
     let key = format!("clone-one-or-more:{}", xml.id().unwrap_or(""));
     let gate = crate::actions::pseudo(c, &key, Task::OneOrMore);
+    c.acts[gate].name = Some(key.as_str().into());
     c.acts[gate].min_runnable = true;
     c.acts[gate].required_before = min;
     for child in c.rscs[first.0].children.clone() {
@@ -235,6 +236,7 @@ fn between(c: &mut Cluster, xml: &Element, set1: &Element, set2: &Element, stren
         // One of the first set is enough.
         let key = format!("one-or-more:{}", set1.id().unwrap_or(""));
         let gate = crate::actions::pseudo(c, &key, Task::OneOrMore);
+        c.acts[gate].name = Some(key.as_str().into());
         c.acts[gate].min_runnable = true;
         c.acts[gate].required_before = 1;
         for rsc in &all1 {

@@ -267,7 +267,7 @@ impl Updater {
         }
         let mut first = original;
         if let (Some(a), Some(b)) = (c.acts[first].rsc, c.acts[then].rsc) {
-            if a != b && !is_parent(c, b, a) {
+            if a != b && !is_parent(c, a, b) {
                 first = completion_of(c, first);
             }
         }

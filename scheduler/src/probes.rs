@@ -182,6 +182,9 @@ fn before_stops(c: &mut Cluster) {
         let o = c.orderings[at].clone();
         let mut flags = ar::ORDERED;
         flags |= o.flags & (ar::IF_FIRST_UNMIGRATABLE | ar::IF_ON_SAME_NODE | ar::SERIALIZE);
+        if o.flags & ar::IF_REQUIRED_ON_SAME_NODE != 0 {
+            flags |= ar::IF_ON_SAME_NODE;
+        }
         let thens = match (o.then.act, o.then.rsc) {
             (Some(act), _) => vec![act],
             (None, Some(rsc)) => find_actions(c, rsc, o.then.task, o.then.interval_ms),
@@ -189,6 +192,10 @@ fn before_stops(c: &mut Cluster) {
         };
         for probe in probes {
             for then in &thens {
+                let apart = c.acts[probe].node != c.acts[*then].node && c.acts[*then].node.is_some();
+                if flags & ar::IF_ON_SAME_NODE != 0 && apart {
+                    continue;
+                }
                 order_actions(c, probe, *then, flags);
             }
         }

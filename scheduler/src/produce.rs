@@ -29,7 +29,12 @@ pub(crate) fn build(c: &mut Cluster) -> Graph {
         synapses.push(Synapse { id, priority, actions: vec![action], inputs });
     }
     let o = &c.options;
+    let raw = |names: &[&str]| {
+        names.iter().find_map(|n| o.raw.get(*n)).cloned().unwrap_or_else(|| "60s".to_owned())
+    };
     Graph {
+        cluster_delay: raw(&["cluster-delay"]),
+        fencing_timeout: raw(&["fencing-timeout", "stonith-timeout"]),
         cluster_delay_ms: u64::try_from(o.cluster_delay_ms).unwrap_or(0),
         fencing_timeout_ms: u64::try_from(o.fencing_timeout_ms).unwrap_or(0),
         batch_limit: u32::try_from(o.batch_limit).unwrap_or(0),
@@ -225,30 +230,26 @@ fn attributes(c: &mut Cluster, ix: ActIx, kind: ActionKind) -> BTreeMap<String, 
         out.insert("CRM_meta_on_node_uuid".to_owned(), c.nodes[node].id.clone());
     }
     if let Some(rsc) = rsc {
-        if kind == ActionKind::Resource {
+        let primitive = c.rscs[rsc].kind == Kind::Primitive;
+        if primitive {
             let params = resources::params(c, rsc, node);
             for (name, value) in params.iter() {
                 out.insert(name.clone(), value.clone());
             }
         }
         if let Some(op) = &op {
-            if kind == ActionKind::Resource {
+            if primitive {
                 for (name, value) in &op.params {
                     out.insert(name.clone(), value.clone());
                 }
             }
-            if c.acts[ix].task != Task::Cancel {
-                for (name, value) in &op.meta {
-                    out.insert(meta_name(name), value.clone());
-                }
+            for (name, value) in &op.meta {
+                out.insert(meta_name(name), value.clone());
             }
         }
         if kind == ActionKind::Resource || kind == ActionKind::Cluster || kind == ActionKind::Pseudo {
             collection_meta(c, rsc, &mut out);
         }
-    }
-    if c.acts[ix].task == Task::Cancel {
-        out.insert("CRM_meta_timeout".to_owned(), "20000".to_owned());
     }
     for (name, value) in &c.acts[ix].extra {
         out.insert(meta_name(name), value.clone());

@@ -111,9 +111,11 @@ fn cancel_for_role(c: &mut Cluster, rsc: RscIx, op: &OpDef, node: NodeIx, role: 
 pub(crate) fn cancel(c: &mut Cluster, rsc: RscIx, name: &str, interval_ms: u32, node: NodeIx) -> ActIx {
     let key = format!("{}_{name}_{interval_ms}", c.rscs[rsc].id);
     let ix = actions::keyed_action(c, rsc, Task::Cancel, key, Some(node), false);
+    let op = actions::op_meta(c, rsc, Task::parse(name), interval_ms);
     let a = &mut c.acts[ix];
     a.optional = false;
     a.interval_ms = interval_ms;
+    a.op = Some(op);
     if !a.extra.iter().any(|(n, _)| *n == "operation") {
         a.extra.push(("operation", name.to_owned()));
         a.extra.push(("interval", interval_ms.to_string()));
@@ -142,7 +144,9 @@ fn inactive(c: &mut Cluster, rsc: RscIx, node: Option<NodeIx>, op: &OpDef) {
         target_rc(c, mon, "7");
         if c.rscs[rsc].managed {
             for probe in crate::ordering::find_actions(c, rsc, Task::Monitor, 0) {
-                order_actions(c, probe, mon, ar::UNRUNNABLE_FIRST_BLOCKS);
+                if c.acts[probe].node == Some(other) {
+                    order_actions(c, probe, mon, ar::UNRUNNABLE_FIRST_BLOCKS);
+                }
             }
         }
         for stop in crate::ordering::find_actions(c, rsc, Task::Stop, 0) {

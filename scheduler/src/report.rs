@@ -8,8 +8,8 @@ use crate::{
 /// One line for each fencing, shutdown and change of a resource.
 pub(crate) fn transition(c: &mut Cluster) -> Vec<String> {
     let mut out = Vec::new();
-    for at in 0..c.node_order.len() {
-        node_line(c, c.node_order[at], &mut out);
+    for ix in (0..c.acts.len()).rev() {
+        fencing_line(c, ix, &mut out);
     }
     for at in 0..c.top.len() {
         resource(c, c.top[at], &mut out);
@@ -17,30 +17,18 @@ pub(crate) fn transition(c: &mut Cluster) -> Vec<String> {
     out
 }
 
-fn node_line(c: &Cluster, node: NodeIx, out: &mut Vec<String>) {
+fn fencing_line(c: &Cluster, ix: ActIx, out: &mut Vec<String>) {
+    let a = &c.acts[ix];
+    let Some(node) = a.node.filter(|_| a.task == Task::Fence && !a.optional && a.in_graph) else {
+        return;
+    };
     let name = &c.nodes[node].name;
-    for ix in 0..c.acts.len() {
-        let a = &c.acts[ix];
-        if a.node != Some(node) || a.optional || !a.in_graph {
-            continue;
-        }
-        if a.task == Task::Fence {
-            let op = a.extra.iter().find(|(n, _)| *n == "stonith_action").map_or("", |(_, v)| v.as_str());
-            let reason = a.reason.as_deref().map_or(String::new(), |r| format!(" '{r}'"));
-            let op = if a.pseudo && c.is_guest(node) {
-                out.push(format!("Fence ({op}) {name} (resource: {}){reason}", container_name(c, node)));
-                continue;
-            } else {
-                op
-            };
-            if op == "on" && a.reason.is_none() {
-                out.push(format!("Fence ({op}) {name}"));
-            } else {
-                out.push(format!("Fence ({op}) {name}{reason}"));
-            }
-        } else if a.task == Task::Shutdown {
-            // Shutdowns are the node's own wish; the line of the resource says what follows.
-        }
+    let op = a.extra.iter().find(|(n, _)| *n == "stonith_action").map_or("", |(_, v)| v.as_str());
+    let reason = a.reason.as_deref().map_or(String::new(), |r| format!(" '{r}'"));
+    if a.pseudo && c.is_guest(node) {
+        out.push(format!("Fence ({op}) {name} (resource: {}){reason}", container_name(c, node)));
+    } else {
+        out.push(format!("Fence ({op}) {name}{reason}"));
     }
 }
 

@@ -30,6 +30,9 @@ pub(crate) fn unpack(c: &mut Cluster) {
         }
     }
     link_guests(c);
+    let mut top = std::mem::take(&mut c.top);
+    top.sort_by_key(|rsc| std::cmp::Reverse(c.rscs[*rsc].priority));
+    c.top = top;
     c.have_fence_device |= c.rscs.iter().any(|r| r.is_fence_device);
 }
 
@@ -113,10 +116,7 @@ fn merge_template(template: &Element, xml: &Element) -> Element {
             out.set_attr(name, value);
         }
     }
-    for child in xml.children().filter(|child| child.name() != "operations") {
-        out.push(child.clone());
-    }
-    for child in template.children().filter(|child| child.name() != "operations") {
+    for child in template.children().chain(xml.children()).filter(|child| child.name() != "operations") {
         out.push(child.clone());
     }
     let key = |op: &Element| {

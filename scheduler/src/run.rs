@@ -114,6 +114,7 @@ pub(crate) fn decide(c: &mut Cluster) {
     remote::order(c);
     fencing::schedule(c);
     ordering::apply_all(c);
+    crate::notify::create_all(c);
 }
 
 impl<'a> Cluster<'a> {

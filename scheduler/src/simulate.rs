@@ -72,15 +72,6 @@ fn cluster_action(out: &mut Executed, action: &Action, node: &str) {
         }
         "do_shutdown" => {
             out.lines.push(format!("Cluster action:  do_shutdown on {node}"));
-            if let Some(id) = &action.node_uuid {
-                if let Some(state) = node_state(&mut out.cib, id) {
-                    state.set_attr("crmd", "offline");
-                    state.set_attr("join", "down");
-                    state.set_attr("expected", "down");
-                    state.set_attr("in_ccm", "false");
-                    state.retain_children(|child| child.name() != "transient_attributes");
-                }
-            }
         }
         operation => {
             let rsc = action.resource.as_ref().map_or("", |r| r.long_id.as_deref().unwrap_or(&r.id));
@@ -99,6 +90,10 @@ fn node_state<'c>(cib: &'c mut Element, id: &str) -> Option<&'c mut Element> {
 }
 
 fn take_down(cib: &mut Element, id: &str) {
+    if node_state(cib, id).is_none() {
+        let fresh = Element::new("node_state").with_attr("id", id).with_attr("in_ccm", "false");
+        cib.child_or_insert("status").push(fresh);
+    }
     let Some(state) = node_state(cib, id) else {
         return;
     };

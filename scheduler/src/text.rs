@@ -23,7 +23,11 @@ pub(crate) fn status(c: &Cluster) -> Vec<String> {
 
 /// Disabled, blocked and all primitives.
 pub(crate) fn counts(c: &Cluster) -> (usize, usize, usize) {
-    let primitives: Vec<&crate::model::Rsc> = c.rscs.iter().filter(|r| r.kind == Kind::Primitive).collect();
+    let primitives: Vec<&crate::model::Rsc> = c
+        .rscs
+        .iter()
+        .filter(|r| r.kind == Kind::Primitive && !r.removed)
+        .collect();
     let disabled = primitives.iter().filter(|r| disabled(r)).count();
     let blocked = primitives.iter().filter(|r| r.blocked).count();
     (disabled, blocked, primitives.len())
@@ -225,8 +229,7 @@ fn flags(c: &Cluster, rsc: RscIx, node: Option<NodeIx>) -> Vec<String> {
     }
     if r.blocked {
         out.push("blocked".to_owned());
-    }
-    if r.maintenance {
+    } else if r.maintenance {
         out.push("maintenance".to_owned());
     } else if !r.managed {
         out.push("unmanaged".to_owned());
