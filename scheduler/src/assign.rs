@@ -352,6 +352,7 @@ fn primitive(c: &mut Cluster, rsc: RscIx, prefer: Option<NodeIx>, stop_if_fail: 
 }
 
 fn best_node(c: &mut Cluster, rsc: RscIx, prefer: Option<NodeIx>, stop_if_fail: bool) -> bool {
+    utilization::ban_full(c, rsc);
     let nodes = sorted_nodes(c, rsc);
     let score_of = |c: &Cluster, node: NodeIx| c.rscs[rsc].allowed.get(node).map_or(-INFINITY, |e| e.score);
     let mut chosen = None;

@@ -168,7 +168,6 @@ fn internal_promotable(c: &mut Cluster, rsc: RscIx, children: &[RscIx], ordered:
         (Task::Demoted, Task::Stop),
         (Task::Demote, Task::Demoted),
         (Task::Demoted, Task::Promote),
-        (Task::Promote, Task::Promoted),
     ] {
         order_tasks(c, rsc, first, rsc, then, ar::ORDERED);
     }
@@ -399,7 +398,8 @@ fn primitive(c: &mut Cluster, rsc: RscIx) {
         c.rscs[rsc].stop_unexpected = false;
     }
     if c.rscs[rsc].start_pending {
-        actions::start(c, rsc, assigned, false);
+        let ix = actions::start(c, rsc, assigned, true);
+        c.acts[ix].print_always = true;
     }
     let moving = current.is_some() && assigned.is_some() && current != assigned && c.rscs[rsc].next_role > Role::Stopped;
     if moving {
@@ -481,6 +481,9 @@ fn stop(c: &mut Cluster, rsc: RscIx, optional: bool) {
         if !c.rscs[rsc].managed {
             c.acts[ix].runnable = false;
         }
+        if c.rscs[rsc].removed {
+            clean_up(c, rsc, node, optional);
+        }
         crate::unfencing::order_stop(c, rsc, node, ix);
     }
 }
@@ -499,6 +502,17 @@ fn start(c: &mut Cluster, rsc: RscIx, node: Option<NodeIx>, optional: bool) {
     if expected_there(c, rsc, node) {
         c.acts[ix].pseudo = true;
     }
+}
+
+/// The history of a removed resource goes with it.
+fn clean_up(c: &mut Cluster, rsc: RscIx, node: NodeIx, optional: bool) {
+    if c.rscs[rsc].failed || c.nodes[node].unclean || !c.nodes[node].online {
+        return;
+    }
+    actions::action(c, rsc, Task::Delete, 0, Some(node), optional);
+    let flags = if optional { ar::FIRST_IMPLIES_THEN } else { ar::ORDERED };
+    order_tasks(c, rsc, Task::Stop, rsc, Task::Delete, flags);
+    order_tasks(c, rsc, Task::Delete, rsc, Task::Start, flags);
 }
 
 fn expected_there(c: &Cluster, rsc: RscIx, node: Option<NodeIx>) -> bool {

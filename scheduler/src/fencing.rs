@@ -290,6 +290,10 @@ fn order_stops(c: &mut Cluster, rsc: RscIx, node: NodeIx, fence: ActIx) {
         c.acts[ix].runnable = true;
         if matches!(c.rscs[rsc].requires, Requires::Fencing | Requires::Unfencing) {
             ordering::order_actions(c, fence, ix, implied_by);
+            let whole = ordering::first_action(c, top, Task::Stop, None).filter(|_| top != rsc && c.acts[ix].task == Task::Stop);
+            if let Some(whole) = whole {
+                ordering::order_actions(c, fence, whole, ar::ORDERED);
+            }
         }
         if c.acts[ix].task == Task::Stop && c.rscs[rsc].notify {
             crate::notify::order_fencing(c, rsc, ix, fence);

@@ -612,7 +612,7 @@ fn unpack_success<'e>(c: &mut Cluster, rsc: RscIx, node: NodeIx, entry: &Entry<'
                 }
             }
             Task::Start | Task::MigrateFrom => {
-                c.rscs[rsc].role = Role::Started;
+                set_active(c, rsc);
                 clears = true;
             }
             Task::Stop => {
@@ -946,6 +946,9 @@ pub(crate) fn add_running(c: &mut Cluster, rsc: RscIx, node: NodeIx, failed: boo
     }
     let r = &c.rscs[rsc];
     if !r.managed {
+        if r.kind == Kind::Primitive {
+            crate::assign::add_node_score(c, rsc, Some(node), INFINITY, "not_managed_default");
+        }
         return add_running_parent(c, rsc, node, failed);
     }
     let r = &c.rscs[rsc];

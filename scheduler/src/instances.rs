@@ -293,12 +293,7 @@ fn compare_colocated(c: &mut Cluster, a: RscIx, node_a: NodeIx, b: RscIx, node_b
     let table_a = colocation::colocated_scores(c, a, b);
     let table_b = colocation::colocated_scores(c, b, a);
     let score = |table: &NodeTable, node: NodeIx| table.get(node).map_or(-INFINITY, |e| e.score);
-    // What counts is how well each does where it is, then how well it would do where the other is.
-    let here = score(&table_b, node_b).cmp(&score(&table_a, node_a));
-    if here.is_ne() {
-        return here;
-    }
-    score(&table_b, node_a).cmp(&score(&table_a, node_b)).reverse()
+    score(&table_b, node_b).cmp(&score(&table_a, node_a))
 }
 
 fn number(c: &Cluster, rsc: RscIx) -> i64 {

@@ -85,6 +85,14 @@ pub(crate) fn apply_all(c: &mut Cluster) {
     for ordering in &all {
         apply_one(c, ordering);
     }
+    for ordering in &all {
+        for extra in for_migrations(c, ordering) {
+            let exists = |c: &Cluster, end: &End| end.rsc.is_some_and(|r| !find_actions(c, r, end.task, 0).is_empty());
+            if exists(c, &extra.first) && exists(c, &extra.then) {
+                apply_one(c, &extra);
+            }
+        }
+    }
     let mut updater = Updater::default();
     for act in 0..c.acts.len() {
         updater.update(c, act);
@@ -98,6 +106,56 @@ pub(crate) fn apply_all(c: &mut Cluster) {
         updater.update(c, act);
     }
     disable_invalid(c);
+}
+
+/// Orderings of starts and stops hold for migrations as well.
+fn for_migrations(c: &Cluster, o: &Ordering) -> Vec<Ordering> {
+    let (Some(first), Some(then)) = (o.first.rsc, o.then.rsc) else {
+        return Vec::new();
+    };
+    if o.first.act.is_some() || o.then.act.is_some() || first == then || !c.rscs[then].migratable {
+        return Vec::new();
+    }
+    if is_parent(c, first, then) || is_parent(c, then, first) {
+        return Vec::new();
+    }
+    let mut flags = o.flags;
+    let both = c.rscs[first].migratable;
+    let make = |a: Task, b: Task, flags: u32| Ordering {
+        first: task_end(first, a),
+        then: task_end(then, b),
+        flags,
+        optional_only: false,
+    };
+    let partial = c.rscs[then].partial_target.is_some();
+    let mut out = Vec::new();
+    match (o.first.task, o.then.task) {
+        (Task::Start, Task::Start) => {
+            if both {
+                out.push(make(Task::MigrateFrom, Task::MigrateTo, flags));
+                flags |= ar::IF_FIRST_UNMIGRATABLE;
+            }
+            out.push(make(Task::Start, Task::MigrateTo, flags));
+        }
+        (Task::Stop, Task::Stop) => {
+            if both {
+                flags |= ar::IF_FIRST_UNMIGRATABLE;
+            }
+            out.push(make(Task::Stop, Task::MigrateTo, flags));
+            if partial {
+                out.push(make(Task::Stop, Task::MigrateFrom, flags));
+            }
+        }
+        (Task::Promote, Task::Start) => out.push(make(Task::Promote, Task::MigrateTo, flags)),
+        (Task::Demote, Task::Stop) => {
+            out.push(make(Task::Demote, Task::MigrateTo, flags));
+            if partial {
+                out.push(make(Task::Demote, Task::MigrateFrom, flags));
+            }
+        }
+        _ => {}
+    }
+    out
 }
 
 fn apply_one(c: &mut Cluster, o: &Ordering) {
@@ -811,10 +869,6 @@ fn group_flags(c: &mut Cluster, rsc: RscIx, act: ActIx, node: Option<NodeIx>) ->
                     flags.optional = false;
                     c.acts[act].optional = false;
                 }
-                if task == own && flags.runnable && !m.runnable {
-                    flags.runnable = false;
-                    c.acts[act].runnable = false;
-                }
                 if task != own && !m.runnable {
                     flags.runnable = false;
                     c.acts[act].runnable = false;
@@ -929,11 +983,16 @@ fn block_dependents(c: &mut Cluster, act: ActIx) {
         }
         let task = if col.dependent_role == Role::Promoted { Task::Promote } else { Task::Start };
         let dependent = col.dependent;
-        mark_blocked(c, dependent, act, task);
+        mark_blocked(c, dependent, rsc, task);
     }
 }
 
-fn mark_blocked(c: &mut Cluster, rsc: RscIx, because: ActIx, task: Task) {
+fn explain_colocation(c: &mut Cluster, act: ActIx, primary: RscIx) {
+    let text = format!("colocation with {}", c.rscs[primary].id);
+    c.acts[act].reason = Some(text.into());
+}
+
+fn mark_blocked(c: &mut Cluster, rsc: RscIx, because: RscIx, task: Task) {
     for child in c.rscs[rsc].children.clone() {
         mark_blocked(c, child, because, task);
     }
@@ -942,7 +1001,8 @@ fn mark_blocked(c: &mut Cluster, rsc: RscIx, because: ActIx, task: Task) {
     }
     for act in find_actions(c, rsc, task, 0) {
         if c.acts[act].runnable && !c.acts[act].optional {
-            block(c, act, because);
+            c.acts[act].runnable = false;
+            explain_colocation(c, act, because);
         }
     }
 }

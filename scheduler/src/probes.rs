@@ -82,7 +82,7 @@ fn primitive(c: &mut Cluster, rsc: RscIx, node: NodeIx) -> bool {
 /// What a probe has to come before: the start of the resource, or of the whole anonymous clone.
 fn probe_top(c: &Cluster, rsc: RscIx) -> RscIx {
     let top = c.uber_parent(rsc, false);
-    if c.rscs[top].kind == Kind::Clone && !c.rscs[top].unique { top } else { rsc }
+    if c.rscs[top].kind == Kind::Clone { top } else { rsc }
 }
 
 fn wanted(c: &Cluster, rsc: RscIx, node: NodeIx) -> bool {
@@ -236,7 +236,7 @@ fn starts_of_clone(c: &mut Cluster, probe: ActIx, after: ActIx) {
     let Some(clone) = c.acts[after].rsc else {
         return;
     };
-    if c.rscs[clone].kind <= Kind::Group || c.acts[after].task != Task::Start {
+    if c.rscs[clone].kind <= Kind::Group || c.acts[after].task != Task::Start || c.acts[probe].runnable {
         return;
     }
     let nexts: Vec<ActIx> = c.acts[after].after.iter().map(|l| l.other).collect();

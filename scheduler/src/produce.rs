@@ -100,7 +100,7 @@ fn wants_input(c: &Cluster, ix: ActIx, link: Link) -> bool {
     if link.flags & ar::MIN_RUNNABLE != 0 && !first.runnable {
         return false;
     }
-    if link.flags & ar::IF_FIRST_UNMIGRATABLE != 0 && first.migratable && link.flags & ar::FIRST_IMPLIES_THEN == 0 {
+    if link.flags & ar::IF_FIRST_UNMIGRATABLE != 0 && first.migratable {
         return false;
     }
     if link.flags & ar::IF_ON_SAME_NODE_OR_TARGET != 0 {

@@ -1,6 +1,10 @@
 //! Remote nodes: their connections, and what waits for them.
 
-use crate::model::{Cluster, RscIx};
+use crate::{
+    model::{Cluster, Role, RscIx, Task, ar},
+    ordering::{first_action, order_actions, order_tasks},
+    score::INFINITY,
+};
 
 /// A connection that stays or moves without stopping keeps its node; one that goes takes it down.
 pub(crate) fn connection_assigned(c: &mut Cluster, rsc: RscIx) {
@@ -29,12 +33,170 @@ pub(crate) fn connection_assigned(c: &mut Cluster, rsc: RscIx) {
 
 /// Orderings and bans within connections and containers.
 pub(crate) fn internal(c: &mut Cluster, rsc: RscIx) {
-    let _ = (c, rsc);
+    let r = &c.rscs[rsc];
+    if r.is_remote || r.is_fence_device {
+        // A remote node runs neither fence devices nor connections.
+        let remote: Vec<usize> = (0..c.nodes.len()).filter(|n| c.is_remote_node(*n)).collect();
+        let container_may = c.rscs[rsc].container.is_some() && c.rscs[rsc].is_remote;
+        for node in remote {
+            if !container_may || c.is_guest(node) {
+                if c.rscs[rsc].allowed.get(node).is_some() {
+                    crate::assign::add_node_score(c, rsc, Some(node), -INFINITY, "remote connection or fence device");
+                }
+            }
+        }
+    }
+    let Some(container) = c.rscs[rsc].container else {
+        return;
+    };
+    order_tasks(c, container, Task::Start, rsc, Task::Start, ar::FIRST_IMPLIES_THEN | ar::UNRUNNABLE_FIRST_BLOCKS);
+    order_tasks(c, rsc, Task::Stop, container, Task::Stop, ar::THEN_IMPLIES_FIRST);
+    let score = if c.rscs[rsc].is_remote && c.rscs[rsc].allow_remote && c.rscs[rsc].remote_node.is_some_and(|_| false) { 10_000 } else { INFINITY };
+    let influence = c.rscs[rsc].critical;
+    crate::constraints::new(
+        c,
+        &"#resource-with-container".into(),
+        None,
+        score,
+        (rsc, Role::Unknown),
+        (container, Role::Unknown),
+        influence,
+    );
 }
 
 /// What waits for connections.
 pub(crate) fn order(c: &mut Cluster) {
-    let _ = c;
+    if !c.have_remote {
+        return;
+    }
+    for act in 0..c.acts.len() {
+        order_one(c, act);
+    }
+}
+
+/// An action on a remote node needs the connection, and the connection's stop waits for it.
+fn order_one(c: &mut Cluster, act: usize) {
+    let a = &c.acts[act];
+    let (Some(node), Some(rsc)) = (a.node, a.rsc) else {
+        return;
+    };
+    if a.task == Task::ClearFailCount || a.pseudo && !matches!(a.task, Task::Stop | Task::Demote) {
+        return;
+    }
+    if !c.is_remote_node(node) {
+        return;
+    }
+    let Some(connection) = c.nodes[node].connection.filter(|r| *r != rsc) else {
+        return;
+    };
+    if c.is_guest(node) {
+        order_guest(c, act, rsc, connection);
+    } else {
+        order_remote(c, act, rsc, connection, node);
+    }
+}
+
+fn order_guest(c: &mut Cluster, act: usize, rsc: RscIx, connection: RscIx) {
+    let container = c.rscs[connection].container.unwrap_or(connection);
+    let failed = c.rscs[container].failed;
+    match c.acts[act].task {
+        Task::Start | Task::Promote => {
+            let flags = ar::FIRST_IMPLIES_THEN | ar::UNRUNNABLE_FIRST_BLOCKS;
+            after_start(c, container, act, flags);
+            after_start(c, connection, act, flags);
+        }
+        Task::Stop | Task::Demote => {
+            if !failed {
+                before_stop(c, connection, act);
+            }
+        }
+        Task::Monitor if c.acts[act].interval_ms > 0 => {
+            if c.rscs[rsc].managed {
+                after_start(c, connection, act, ar::FIRST_IMPLIES_THEN | ar::UNRUNNABLE_FIRST_BLOCKS);
+            }
+        }
+        Task::Monitor => after_start(c, connection, act, ar::UNRUNNABLE_FIRST_BLOCKS),
+        _ => {}
+    }
+}
+
+fn after_start(c: &mut Cluster, connection: RscIx, act: usize, flags: u32) {
+    if let Some(start) = first_action(c, connection, Task::Start, None) {
+        order_actions(c, start, act, flags);
+    }
+}
+
+fn before_stop(c: &mut Cluster, connection: RscIx, act: usize) {
+    if let Some(stop) = first_action(c, connection, Task::Stop, None) {
+        order_actions(c, act, stop, ar::THEN_IMPLIES_FIRST);
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ConnectionState {
+    Alive,
+    Resting,
+    Failed,
+    Stopped,
+    Unknown,
+}
+
+fn connection_state(c: &Cluster, connection: RscIx, node: usize) -> ConnectionState {
+    let r = &c.rscs[connection];
+    let host = r.running_on.first().copied();
+    if r.next_role == Role::Stopped || r.assigned.is_none() {
+        if c.nodes[node].unclean || c.nodes[node].unseen && false {
+            return if c.nodes[node].remote_was_fenced { ConnectionState::Resting } else { ConnectionState::Failed };
+        }
+        if r.failed && r.remote_reconnect_ms > 0 {
+            return ConnectionState::Resting;
+        }
+        return ConnectionState::Stopped;
+    }
+    match host {
+        Some(host) if c.nodes[host].unclean => {
+            if r.assigned != Some(host) && r.failed { ConnectionState::Failed } else { ConnectionState::Unknown }
+        }
+        Some(_) if r.failed => ConnectionState::Failed,
+        Some(_) => ConnectionState::Alive,
+        None => ConnectionState::Alive,
+    }
+}
+
+fn order_remote(c: &mut Cluster, act: usize, rsc: RscIx, connection: RscIx, node: usize) {
+    let state = connection_state(c, connection, node);
+    let after = ar::UNRUNNABLE_FIRST_BLOCKS;
+    match c.acts[act].task {
+        Task::Start | Task::Promote => {
+            let flags = if state == ConnectionState::Failed { after } else { ar::FIRST_IMPLIES_THEN | after };
+            after_start(c, connection, act, flags);
+        }
+        Task::Stop | Task::Demote => match state {
+            ConnectionState::Alive | ConnectionState::Unknown if state == ConnectionState::Alive => {
+                before_stop(c, connection, act);
+            }
+            ConnectionState::Failed => before_stop(c, connection, act),
+            ConnectionState::Resting => {}
+            _ => {
+                let moves = c.rscs[connection].assigned.is_some() && c.rscs[connection].next_role != Role::Stopped;
+                if moves {
+                    after_start(c, connection, act, after);
+                } else {
+                    before_stop(c, connection, act);
+                }
+            }
+        },
+        Task::Monitor if c.acts[act].interval_ms > 0 => {
+            if c.rscs[rsc].managed {
+                after_start(c, connection, act, ar::FIRST_IMPLIES_THEN | after);
+            }
+        }
+        _ => {
+            if c.rscs[rsc].managed || c.acts[act].task == Task::Monitor {
+                after_start(c, connection, act, after);
+            }
+        }
+    }
 }
 
 /// The member through which a remote node is reached for an action.

@@ -74,7 +74,8 @@ fn cluster_action(out: &mut Executed, action: &Action, node: &str) {
             out.lines.push(format!("Cluster action:  do_shutdown on {node}"));
         }
         operation => {
-            let rsc = action.resource.as_ref().map_or("", |r| r.long_id.as_deref().unwrap_or(&r.id));
+            let long = action.resource.as_ref().map_or("", |r| r.long_id.as_deref().unwrap_or(&r.id));
+            let rsc = named_by_key(action).unwrap_or(long);
             out.lines.push(format!("Cluster action:  {operation} for {rsc} on {node}"));
             if operation == "clear_failcount" {
                 clear_failures(&mut out.cib, action);
@@ -158,7 +159,7 @@ fn resource_action(out: &mut Executed, action: &Action, node: &str, call_id: i64
     let Some(rsc) = &action.resource else {
         return;
     };
-    let shown = rsc.long_id.as_deref().unwrap_or(&rsc.id);
+    let shown = named_by_key(action).unwrap_or_else(|| rsc.long_id.as_deref().unwrap_or(&rsc.id));
     let interval_ms = history::interval_ms(action);
     let task = match interval_ms {
         0 => action.operation.clone(),
@@ -189,6 +190,11 @@ fn resource_action(out: &mut Executed, action: &Action, node: &str, call_id: i64
     let names = [rsc.long_id.as_deref(), Some(rsc.id.as_str())];
     let known = resources.children().find(|r| names.contains(&r.id())).cloned();
     let id = known.as_ref().and_then(|k| k.id()).unwrap_or(&rsc.id).to_owned();
+    let mut known = known;
+    if let Some(known) = &mut known {
+        // What was under way has ended with this.
+        known.retain_children(|op| op.attr("op-status") != Some("-1"));
+    }
     let recorded = history::record(known.as_ref(), action, &outcome).with_attr("id", &id);
     let place = resources.children().position(|r| r.id() == Some(id.as_str()));
     match place {
@@ -200,6 +206,18 @@ fn resource_action(out: &mut Executed, action: &Action, node: &str, call_id: i64
     if action.operation == "migrate_to" || action.operation == "stop" {
         // The frame around a migration says the rest.
     }
+}
+
+/// The resource as the key of an action names it: its name in the history.
+fn named_by_key(action: &Action) -> Option<&str> {
+    let key = action.key.as_str();
+    let attribute = |name: &str| action.attributes.get(name).map_or("", String::as_str);
+    let suffix = match action.operation.as_str() {
+        "notify" => format!("_{}_notify_{}_0", attribute("CRM_meta_notify_type"), attribute("CRM_meta_notify_operation")),
+        "cancel" => format!("_{}_{}", attribute("CRM_meta_operation"), attribute("CRM_meta_interval")),
+        operation => format!("_{operation}_{}", history::interval_ms(action)),
+    };
+    key.strip_suffix(suffix.as_str())
 }
 
 fn cancel(cib: &mut Element, action: &Action) {

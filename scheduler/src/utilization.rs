@@ -1,10 +1,13 @@
 //! How much room nodes have and resources need, for placement strategies that count it.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, collections::BTreeMap};
 
 use crate::{
-    model::{Cluster, Kind, NodeIx, RscIx},
+    actions, assign, colocation,
+    model::{Cluster, Kind, NodeIx, Role, RscIx, Task, ar},
     options::Placement,
+    ordering,
+    score::INFINITY,
 };
 
 fn counts(c: &Cluster) -> bool {
@@ -55,7 +58,74 @@ pub(crate) fn sort_resources(c: &mut Cluster, order: &mut [RscIx]) {
 }
 
 /// Bans nodes that have too little room for a resource and all that must be with it.
-pub(crate) fn ban_full(_c: &mut Cluster, _rsc: RscIx) {}
+pub(crate) fn ban_full(c: &mut Cluster, rsc: RscIx) {
+    if !counts(c) {
+        return;
+    }
+    let mut all = vec![rsc];
+    colocated(c, rsc, &mut all);
+    if all.len() > 1 {
+        let mut needs: BTreeMap<String, i64> = BTreeMap::new();
+        for other in &all {
+            if c.rscs[*other].unassigned {
+                add_needs(c, *other, &mut needs);
+            }
+        }
+        let nodes: Vec<NodeIx> = c.rscs[rsc].allowed.nodes().filter(|n| assign::available(c, rsc, *n, true, false)).collect();
+        let (fit, full): (Vec<NodeIx>, Vec<NodeIx>) = nodes.into_iter().partition(|n| fits(c, *n, &needs));
+        if !fit.is_empty() {
+            for node in full {
+                assign::add_node_score(c, rsc, Some(node), -INFINITY, "not enough capacity");
+            }
+            return;
+        }
+    }
+    let needs: BTreeMap<String, i64> = (*c.rscs[rsc].utilization).clone();
+    let nodes: Vec<NodeIx> = c.rscs[rsc].allowed.nodes().filter(|n| assign::available(c, rsc, *n, true, false)).collect();
+    for node in nodes {
+        if !fits(c, node, &needs) {
+            assign::add_node_score(c, rsc, Some(node), -INFINITY, "not enough capacity");
+        }
+    }
+}
+
+fn fits(c: &Cluster, node: NodeIx, needs: &BTreeMap<String, i64>) -> bool {
+    needs
+        .iter()
+        .all(|(name, amount)| c.nodes[node].utilization.get(name).copied().unwrap_or(0) >= *amount)
+}
+
+fn add_needs(c: &Cluster, rsc: RscIx, needs: &mut BTreeMap<String, i64>) {
+    for (name, amount) in c.rscs[rsc].utilization.iter() {
+        *needs.entry(name.clone()).or_default() += amount;
+    }
+}
+
+/// Resources that have to be where this one is, directly or not.
+fn colocated(c: &Cluster, rsc: RscIx, out: &mut Vec<RscIx>) {
+    for (ix, this) in colocation::this_with(c, rsc)
+        .into_iter()
+        .map(|ix| (ix, true))
+        .chain(colocation::with_this(c, rsc).into_iter().map(|ix| (ix, false)))
+    {
+        let col = &c.colocations[ix];
+        let peer = if this { col.primary } else { col.dependent };
+        if col.score < INFINITY || col.primary_role > Role::Started || col.dependent_role > Role::Started {
+            continue;
+        }
+        let parts = match c.rscs[peer].kind {
+            Kind::Primitive => vec![peer],
+            Kind::Group => c.rscs[peer].children.clone(),
+            _ => continue,
+        };
+        for part in parts {
+            if !out.contains(&part) {
+                out.push(part);
+                colocated(c, part, out);
+            }
+        }
+    }
+}
 
 /// Writes down the room of every node, when asked for.
 pub(crate) fn show(c: &mut Cluster, when: &str) {
@@ -82,4 +152,29 @@ pub(crate) fn matters(c: &Cluster, rsc: RscIx) -> bool {
 }
 
 /// Orders starts after the stops that make room for them.
-pub(crate) fn order(_c: &mut Cluster, _rsc: RscIx) {}
+pub(crate) fn order(c: &mut Cluster, rsc: RscIx) {
+    if !matters(c, rsc) {
+        return;
+    }
+    for node in c.rscs[rsc].running_on.clone() {
+        let gate = load_stopped(c, node);
+        ordering::order_task_action(c, rsc, Task::Stop, gate, ar::IF_ON_SAME_NODE_OR_TARGET);
+    }
+    let nodes: Vec<NodeIx> = c.rscs[rsc].allowed.nodes().collect();
+    for node in nodes {
+        let gate = load_stopped(c, node);
+        ordering::order_action_task(c, gate, rsc, Task::Start, ar::IF_ON_SAME_NODE_OR_TARGET);
+        ordering::order_action_task(c, gate, rsc, Task::MigrateTo, ar::IF_ON_SAME_NODE_OR_TARGET);
+    }
+}
+
+/// The point at which everything that leaves a node has left.
+fn load_stopped(c: &mut Cluster, node: NodeIx) -> usize {
+    let key = format!("load_stopped_{}", c.nodes[node].name);
+    let ix = actions::pseudo(c, &key, Task::LoadStopped);
+    let a = &mut c.acts[ix];
+    a.node = Some(node);
+    a.name = Some(key.as_str().into());
+    a.optional = false;
+    ix
+}
