@@ -66,7 +66,9 @@ pub(crate) fn add_dependent_scores(c: &mut Cluster, ix: usize, target: RscIx) {
     let mut table = std::mem::take(&mut c.rscs[target].allowed);
     // The table is lent out: those who look at the target's own scores meanwhile see what it was.
     c.rscs[target].allowed = table.clone();
-    let select = Select { this_with: false, nonnegative: false, active: true };
+    // A clone has many places: what a dependent dislikes is no reason to ban one.
+    let collective = matches!(c.rscs[target].kind, Kind::Clone | Kind::Bundle);
+    let select = Select { this_with: false, nonnegative: collective, active: true };
     add_colocated(c, dependent, target, &mut table, Some(ix), factor, select);
     c.rscs[target].allowed = table;
 }
@@ -422,6 +424,7 @@ fn interleaves(c: &Cluster, dependent: RscIx, clone: RscIx) -> bool {
 fn promotable_to_scores(c: &mut Cluster, dependent: RscIx, clone: RscIx, ix: usize) {
     let col = c.colocations[ix].clone();
     let mut chosen: Vec<NodeIx> = Vec::new();
+    let mut own_scores: Vec<i32> = Vec::new();
     for instance in c.rscs[clone].children.clone() {
         let Some(node) = location(c, instance) else {
             continue;
@@ -430,6 +433,7 @@ fn promotable_to_scores(c: &mut Cluster, dependent: RscIx, clone: RscIx, ix: usi
             continue;
         }
         chosen.push(node);
+        own_scores.push(first_score(c, instance, node));
         if col.score < INFINITY {
             let wanted = attribute(c, node, &col.attribute).map(str::to_owned);
             let mut table = std::mem::take(&mut c.rscs[dependent].allowed);
@@ -449,13 +453,19 @@ fn promotable_to_scores(c: &mut Cluster, dependent: RscIx, clone: RscIx, ix: usi
     let mut table = std::mem::take(&mut c.rscs[dependent].allowed);
     for (n, entry) in table.entries_mut() {
         let value = attribute(c, n, &col.attribute).map(str::to_owned);
-        if values.contains(&value) {
-            entry.score = score::add(entry.score, 0);
+        if let Some(at) = values.iter().position(|v| *v == value) {
+            entry.score = score::add(entry.score, own_scores[at]);
         } else {
             entry.score = -INFINITY;
         }
     }
     c.rscs[dependent].allowed = table;
+}
+
+/// Score of the node an instance was put on.
+fn first_score(c: &Cluster, instance: RscIx, node: NodeIx) -> i32 {
+    let holder = c.rscs[instance].children.first().copied().unwrap_or(instance);
+    c.rscs[holder].allowed.get(node).map_or(0, |e| e.score)
 }
 
 fn promotable_to_priority(c: &mut Cluster, dependent: RscIx, clone: RscIx, ix: usize) {

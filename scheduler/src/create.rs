@@ -91,10 +91,6 @@ fn internal_group(c: &mut Cluster, rsc: RscIx) {
     order_tasks(c, rsc, Task::Stop, rsc, Task::Stopped, ar::UNRUNNABLE_FIRST_BLOCKS);
     order_tasks(c, rsc, Task::Start, rsc, Task::Running, ar::UNRUNNABLE_FIRST_BLOCKS);
     order_tasks(c, rsc, Task::Stopped, rsc, Task::Start, ar::ORDERED);
-    if promotable {
-        order_tasks(c, rsc, Task::Demote, rsc, Task::Demoted, ar::UNRUNNABLE_FIRST_BLOCKS);
-        order_tasks(c, rsc, Task::Promote, rsc, Task::Promoted, ar::UNRUNNABLE_FIRST_BLOCKS);
-    }
 }
 
 fn order_members(c: &mut Cluster, previous: RscIx, member: RscIx, promotable: bool) {
@@ -475,6 +471,9 @@ fn stop(c: &mut Cluster, rsc: RscIx, optional: bool) {
             continue;
         }
         let ix = actions::stop(c, rsc, node, optional);
+        if c.rscs[rsc].stop_unexpected {
+            actions::set_reason(c, ix, "being multiply active", false);
+        }
         if c.rscs[rsc].assigned.is_none() {
             actions::set_reason(c, ix, "node availability", false);
         }

@@ -851,7 +851,7 @@ fn note_known(c: &mut Cluster, rsc: RscIx, node: NodeIx) {
 }
 
 fn fence_for_active(c: &mut Cluster, rsc: RscIx, node: NodeIx) {
-    let reason = format!("{} is thought to be active there", c.rscs[rsc].id);
+    let mut reason = format!("{} is thought to be active there", c.rscs[rsc].id);
     if c.is_guest(node) {
         if let Some(connection) = c.nodes[node].connection {
             c.rscs[connection].failed = true;
@@ -868,6 +868,10 @@ fn fence_for_active(c: &mut Cluster, rsc: RscIx, node: NodeIx) {
         if healthy {
             // Fenced only if the connection cannot be brought up elsewhere.
             c.nodes[node].unseen = true;
+            reason = format!(
+                "{} is active there (fencing will be revoked if remote connection can be re-established elsewhere)",
+                c.rscs[rsc].id
+            );
         }
     }
     fencing::fence_node(c, node, &reason, false);
@@ -977,7 +981,6 @@ fn too_active(c: &mut Cluster, rsc: RscIx) {
         matches!(c.rscs[*p].kind, Kind::Group | Kind::Bundle) && c.rscs[*p].multiply_active == MultiplyActive::Block
     }) {
         all.extend(c.rscs[group].children.clone());
-        all.push(group);
     }
     for ix in all {
         c.rscs[ix].managed = false;

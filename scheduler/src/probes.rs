@@ -88,7 +88,7 @@ fn probe_top(c: &Cluster, rsc: RscIx) -> RscIx {
 fn wanted(c: &Cluster, rsc: RscIx, node: NodeIx) -> bool {
     let r = &c.rscs[rsc];
     if c.is_remote_node(node) {
-        if r.is_fence_device || !r.allow_remote {
+        if r.is_fence_device || !r.allow_remote || r.is_remote {
             return false;
         }
         if c.is_guest(node) && (r.is_remote || !r.fillers.is_empty()) {

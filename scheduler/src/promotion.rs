@@ -163,8 +163,11 @@ fn sort(c: &mut Cluster, clone: RscIx) -> Vec<RscIx> {
         let node = colocation::location(c, *child);
         if let Some(node) = node {
             let score = c.rscs[*child].sort_index;
+            if score < 0 {
+                continue;
+            }
             if let Some(entry) = c.rscs[clone].allowed.get_mut(node) {
-                entry.score = score;
+                entry.score = score::add(score, entry.score);
             }
         }
     }
@@ -186,7 +189,7 @@ fn sort(c: &mut Cluster, clone: RscIx) -> Vec<RscIx> {
     }
     require_tickets(c, clone);
     for child in &children {
-        if let Some(node) = colocation::location(c, *child) {
+        if let Some(node) = colocation::location(c, *child).filter(|_| c.rscs[*child].sort_index >= 0) {
             if let Some(score) = c.rscs[clone].allowed.get(node).map(|e| e.score) {
                 c.rscs[*child].sort_index = score;
             }

@@ -172,7 +172,7 @@ fn push(c: &Cluster, out: &mut Vec<String>, rsc: RscIx, change: &Change, source:
             line.push_str(&format!("  due to {reason}"));
         }
         if !c.acts[real.unwrap_or(source)].runnable {
-            line.push_str(" (blocked)");
+            line.push_str(if c.acts[source].reason.is_some() { " (blocked)" } else { " blocked" });
         }
     }
     out.push(line);

@@ -120,8 +120,9 @@ fn merge_template(template: &Element, xml: &Element) -> Element {
         out.push(child.clone());
     }
     let key = |op: &Element| {
-        let interval = op.attr("interval").and_then(score::parse_ms).unwrap_or(0);
-        (op.attr("name").unwrap_or("").to_owned(), interval)
+        let role = op.attr("role").and_then(Role::parse);
+        let role = role.filter(|r| !matches!(r, Role::Started | Role::Unpromoted));
+        (op.attr("name").unwrap_or("").to_owned(), role)
     };
     let mut ops = xml.child("operations").cloned().unwrap_or_else(|| Element::new("operations"));
     let own: Vec<_> = ops.children_named("op").map(key).collect();

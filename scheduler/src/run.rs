@@ -43,7 +43,7 @@ pub fn run(cib: &Element, now_s: i64, trace: bool) -> Run {
     if trace {
         c.trace = Some(Vec::new());
     }
-    let status = text::status(&c);
+    let status = text::status(&mut c, true);
     let counts = text::counts(&c);
     decide(&mut c);
     let graph = produce::build(&mut c);

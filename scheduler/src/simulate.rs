@@ -159,7 +159,8 @@ fn resource_action(out: &mut Executed, action: &Action, node: &str, call_id: i64
     let Some(rsc) = &action.resource else {
         return;
     };
-    let shown = named_by_key(action).unwrap_or_else(|| rsc.long_id.as_deref().unwrap_or(&rsc.id));
+    let fresh = named_by_key(action).unwrap_or_else(|| rsc.long_id.as_deref().unwrap_or(&rsc.id)).to_owned();
+    let shown = name_in_history(&out.cib, action).unwrap_or(fresh);
     let interval_ms = history::interval_ms(action);
     let task = match interval_ms {
         0 => action.operation.clone(),
@@ -187,14 +188,8 @@ fn resource_action(out: &mut Executed, action: &Action, node: &str, call_id: i64
     let Some(resources) = history_mut(&mut out.cib, action) else {
         return;
     };
-    let names = [rsc.long_id.as_deref(), Some(rsc.id.as_str())];
-    let known = resources.children().find(|r| names.contains(&r.id())).cloned();
-    let id = known.as_ref().and_then(|k| k.id()).unwrap_or(&rsc.id).to_owned();
-    let mut known = known;
-    if let Some(known) = &mut known {
-        // What was under way has ended with this.
-        known.retain_children(|op| op.attr("op-status") != Some("-1"));
-    }
+    let known = resources.children().find(|r| r.id() == Some(shown.as_str())).cloned();
+    let id = shown.clone();
     let recorded = history::record(known.as_ref(), action, &outcome).with_attr("id", &id);
     let place = resources.children().position(|r| r.id() == Some(id.as_str()));
     match place {
@@ -206,6 +201,22 @@ fn resource_action(out: &mut Executed, action: &Action, node: &str, call_id: i64
     if action.operation == "migrate_to" || action.operation == "stop" {
         // The frame around a migration says the rest.
     }
+}
+
+/// The resource as the history of its node knows it.
+fn name_in_history(cib: &Element, action: &Action) -> Option<String> {
+    let rsc = action.resource.as_ref()?;
+    let state = cib
+        .child("status")?
+        .children_named("node_state")
+        .find(|s| s.id() == action.node_uuid.as_deref())?;
+    let resources = state.child("lrm")?.child("lrm_resources")?;
+    let named = named_by_key(action);
+    [named, rsc.long_id.as_deref(), Some(&rsc.id)]
+        .into_iter()
+        .flatten()
+        .find(|name| resources.children().any(|r| r.id() == Some(name)))
+        .map(str::to_owned)
 }
 
 /// The resource as the key of an action names it: its name in the history.

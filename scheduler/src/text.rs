@@ -6,7 +6,13 @@ use crate::{
 };
 
 /// Node list and resource list, without a heading.
-pub(crate) fn status(c: &Cluster) -> Vec<String> {
+pub(crate) fn status(c: &mut Cluster, pending: bool) -> Vec<String> {
+    if !pending {
+        for r in &mut c.rscs {
+            r.pending_op = None;
+        }
+    }
+    let c = &*c;
     let mut out = vec!["  * Node List:".to_owned()];
     nodes(c, &mut out);
     out.push(String::new());
@@ -122,13 +128,13 @@ fn resource(c: &Cluster, rsc: RscIx, depth: usize, out: &mut Vec<String>) {
 fn group(c: &Cluster, rsc: RscIx, depth: usize, out: &mut Vec<String>) {
     let r = &c.rscs[rsc];
     let mut flags = Vec::new();
+    if disabled(r) {
+        flags.push("disabled");
+    }
     if r.maintenance {
         flags.push("maintenance");
     } else if !r.managed {
         flags.push("unmanaged");
-    }
-    if disabled(r) {
-        flags.push("disabled");
     }
     line(out, depth, &format!("Resource Group: {}{}:", r.id, parens(&flags)));
     for member in &r.children {
