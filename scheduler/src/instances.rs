@@ -31,7 +31,6 @@ pub(crate) fn assign_clone(c: &mut Cluster, clone: RscIx, stop_if_fail: bool) {
     sort(c, &mut instances);
     let (max, per_node) = (c.rscs[clone].clone.max, c.rscs[clone].clone.node_max);
     assign_instances(c, clone, &instances, max, per_node);
-    c.rscs[clone].children = instances;
     if c.rscs[clone].promotable {
         promotion::set_roles(c, clone);
     }

@@ -776,6 +776,13 @@ fn node_for_order(c: &Cluster, act: ActIx) -> Option<NodeIx> {
             return colocation::location(c, rsc);
         }
     }
+    if a.task == Task::MigrateTo {
+        // What it needs, it needs where it goes.
+        let target = a.extra.iter().find(|(name, _)| *name == "migrate_target");
+        if let Some(target) = target.and_then(|(_, name)| c.node_names.get(name)) {
+            return Some(*target);
+        }
+    }
     a.node
 }
 

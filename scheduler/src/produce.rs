@@ -207,7 +207,7 @@ fn reference(c: &Cluster, rsc: RscIx) -> ResourceRef {
     } else {
         let base = base_name(&r.id).to_owned();
         let long = match &r.history_id {
-            Some(h) if *h != r.id && false => h.clone(),
+            Some(h) if h.contains(':') => h.clone(),
             _ => r.id.clone(),
         };
         (base, Some(long))

@@ -203,7 +203,6 @@ fn sort(c: &mut Cluster, clone: RscIx) -> Vec<RscIx> {
             pos -= 1;
         }
     }
-    c.rscs[clone].children = order.clone();
     order
 }
 
