@@ -52,6 +52,7 @@ fn internal_group(c: &mut Cluster, rsc: RscIx) {
     let promotable = c.clone_of(rsc).is_some_and(|clone| c.rscs[clone].promotable);
     let (ordered, colocated) = (c.is_group_ordered(rsc), c.is_group_colocated(rsc));
     let mut previous: Option<RscIx> = None;
+    let mut last_active: Option<RscIx> = None;
     for member in c.rscs[rsc].children.clone() {
         internal(c, member);
         if let Some(previous) = previous.filter(|_| colocated) {
@@ -86,6 +87,12 @@ fn internal_group(c: &mut Cluster, rsc: RscIx) {
         if let Some(previous) = previous.filter(|_| ordered) {
             order_members(c, previous, member, promotable);
         }
+        if let Some(last) = last_active.filter(|_| ordered) {
+            order_tasks(c, member, Task::Stop, last, Task::Stop, ar::ORDERED);
+        }
+        if !c.rscs[member].running_on.is_empty() {
+            last_active = Some(member);
+        }
         previous = Some(member);
     }
     order_tasks(c, rsc, Task::Stop, rsc, Task::Stopped, ar::UNRUNNABLE_FIRST_BLOCKS);
@@ -96,7 +103,6 @@ fn internal_group(c: &mut Cluster, rsc: RscIx) {
 fn order_members(c: &mut Cluster, previous: RscIx, member: RscIx, promotable: bool) {
     let implied = ar::FIRST_IMPLIES_THEN | ar::UNRUNNABLE_FIRST_BLOCKS;
     order_tasks(c, previous, Task::Start, member, Task::Start, implied);
-    order_tasks(c, member, Task::Stop, previous, Task::Stop, ar::ORDERED);
     if promotable {
         order_tasks(c, previous, Task::Promote, member, Task::Promote, implied);
         order_tasks(c, member, Task::Demote, previous, Task::Demote, ar::ORDERED);
@@ -131,6 +137,7 @@ fn internal_clone(c: &mut Cluster, rsc: RscIx) {
         });
     }
     let mut previous: Option<RscIx> = None;
+    let mut last_active: Option<RscIx> = None;
     for child in children.clone() {
         internal(c, child);
         order_tasks(
@@ -146,7 +153,12 @@ fn internal_clone(c: &mut Cluster, rsc: RscIx) {
         order_tasks(c, child, Task::Stop, rsc, Task::Stopped, ar::FIRST_IMPLIES_THEN_GRAPHED);
         if let Some(previous) = previous.filter(|_| ordered) {
             order_tasks(c, previous, Task::Start, child, Task::Start, ar::ORDERED);
-            order_tasks(c, child, Task::Stop, previous, Task::Stop, ar::ORDERED);
+        }
+        if let Some(last) = last_active.filter(|_| ordered) {
+            order_tasks(c, child, Task::Stop, last, Task::Stop, ar::ORDERED);
+        }
+        if !c.active_nodes(child).is_empty() {
+            last_active = Some(child);
         }
         previous = Some(child);
     }
@@ -184,7 +196,22 @@ fn internal_promotable(c: &mut Cluster, rsc: RscIx, children: &[RscIx], ordered:
 /// Makes the actions of all resources.
 pub(crate) fn all(c: &mut Cluster) {
     for at in 0..c.top.len() {
+        forget_failures_of_removed(c, c.top[at]);
+    }
+    for at in 0..c.top.len() {
         create(c, c.top[at]);
+    }
+}
+
+fn forget_failures_of_removed(c: &mut Cluster, rsc: RscIx) {
+    if !c.rscs[rsc].removed || c.rscs[rsc].kind != Kind::Primitive {
+        return;
+    }
+    for node in 0..c.nodes.len() {
+        if c.nodes[node].online && crate::failures::count(c, rsc, node, true).count > 0 {
+            let clear = actions::clear_failcount(c, rsc, node, "it is removed");
+            crate::ordering::order_action_task(c, clear, rsc, Task::Stop, ar::ORDERED);
+        }
     }
 }
 

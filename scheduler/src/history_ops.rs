@@ -567,7 +567,7 @@ fn unpack_pending(c: &mut Cluster, rsc: RscIx, node: NodeIx, entry: &Entry) {
 
 fn pending_name(c: &mut Cluster, rsc: RscIx, entry: &Entry) {
     let text = match entry.task {
-        Task::Monitor if entry.interval_ms > 0 => return,
+        Task::Monitor if entry.interval_ms == 0 => return,
         Task::Monitor => "Monitoring",
         Task::Start => "Starting",
         Task::Stop => "Stopping",

@@ -881,10 +881,7 @@ fn group_flags(c: &mut Cluster, rsc: RscIx, act: ActIx, node: Option<NodeIx>) ->
                     c.acts[act].runnable = false;
                 }
             }
-            None if !matches!(task, Task::Stop | Task::Demote) => {
-                flags.runnable = false;
-                c.acts[act].runnable = false;
-            }
+            None if !matches!(task, Task::Stop | Task::Demote) => flags.runnable = false,
             None => {}
         }
     }

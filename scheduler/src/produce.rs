@@ -103,6 +103,11 @@ fn wants_input(c: &Cluster, ix: ActIx, link: Link) -> bool {
     if link.flags & ar::IF_FIRST_UNMIGRATABLE != 0 && first.migratable {
         return false;
     }
+    let between = first.rsc.is_some() && a.rsc.is_some() && first.rsc != a.rsc;
+    if link.flags == ar::ORDERED && between && first.migratable && first.task == Task::Stop && a.task == Task::Stop {
+        // Where a resource goes without a stop, nothing waits for one that is merely preferred.
+        return false;
+    }
     if link.flags & ar::IF_ON_SAME_NODE_OR_TARGET != 0 {
         let node = match a.task {
             Task::MigrateTo => a

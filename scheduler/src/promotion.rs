@@ -76,8 +76,9 @@ fn applies(c: &Cluster, rsc: RscIx, node: NodeIx) -> bool {
                 .children
                 .iter()
                 .any(|i| *i != rsc && !c.primitives(*i).contains(&rsc) && c.active_nodes(*i).contains(&node));
-            let _ = other_active;
-            return true;
+            // A score left by another instance is that instance's, unless this one is still free to go there.
+            let here = c.rscs[rsc].running_on.contains(&node);
+            return here || c.rscs[rsc].running_on.is_empty() || !other_active;
         }
     }
     if c.rscs[rsc].known_on.contains(&node) || c.rscs[rsc].running_on.contains(&node) {

@@ -19,16 +19,16 @@ pub(crate) fn create(c: &mut Cluster, rsc: RscIx) {
     if node.is_some_and(|n| c.nodes[n].maintenance) {
         return;
     }
-    let mut seen: Vec<(&str, u32)> = Vec::new();
     let mut start = None;
     for op in ops.iter() {
-        if !op.enabled || op.interval_ms == 0 || seen.contains(&(&op.name, op.interval_ms)) {
+        // Two operations of one name and interval cannot be told apart: neither runs.
+        let twins = ops.iter().filter(|o| o.name == op.name && o.interval_ms == op.interval_ms).count();
+        if !op.enabled || op.interval_ms == 0 || twins > 1 {
             continue;
         }
         if matches!(op.name.as_str(), "start" | "stop" | "promote" | "demote" | "cancel" | "delete") {
             continue;
         }
-        seen.push((&op.name, op.interval_ms));
         if op.role == Some(Role::Stopped) {
             inactive(c, rsc, node, op);
             continue;
