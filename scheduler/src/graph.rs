@@ -247,6 +247,11 @@ fn open(out: &mut String, action: &Action) {
     }
 }
 
+fn is_xml_name(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_alphabetic() || c == '_')
+        && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
 fn write_action(out: &mut String, action: &Action) {
     out.push_str("      ");
     open(out, action);
@@ -265,10 +270,23 @@ fn write_action(out: &mut String, action: &Action) {
         out.push_str("/>\n");
     }
     out.push_str("        <attributes");
-    for (name, value) in &action.attributes {
+    // A parameter may have a name that no XML attribute can have.
+    let (plain, odd): (Vec<_>, Vec<_>) = action.attributes.iter().partition(|(name, _)| is_xml_name(name));
+    for (name, value) in plain {
         attr(out, name, value);
     }
-    out.push_str("/>\n");
+    if odd.is_empty() {
+        out.push_str("/>\n");
+    } else {
+        out.push('>');
+        for (name, value) in odd {
+            out.push_str("<param");
+            attr(out, "name", name);
+            attr(out, "value", value);
+            out.push_str("/>");
+        }
+        out.push_str("</attributes>\n");
+    }
     for (tag, nodes) in [("downed", &action.downed), ("maintenance", &action.maintenance)] {
         if nodes.is_empty() {
             continue;
