@@ -16,7 +16,7 @@ const PATIENCE_MS: u64 = 14_000;
 /// Between two looks of the administrator at his list.
 pub(crate) const TASK_EVERY_MS: u64 = 250;
 /// Different keys the clients write.
-const KEYS: u64 = 6;
+const KEYS: u64 = 20;
 const SET: &str = "sim-writes";
 
 /// A request on its way.
@@ -54,14 +54,21 @@ impl World<'_> {
         let wait_ms = self.rng.range(every_ms / 2, every_ms * 3 / 2);
         self.after(wait_ms, Event::Client);
         match self.rng.below(10) {
-            0..7 => self.write(),
+            0..7 => {
+                let node = self.any_running();
+                self.write(node);
+            }
             7 => self.standby(),
             8 => self.attribute(),
             _ => self.location(),
         }
     }
 
-    fn write(&mut self) {
+    /// A client of this node writes.
+    pub(crate) fn write(&mut self, node: Option<usize>) {
+        let Some(node) = node.filter(|n| self.hosts[*n].daemon.is_some() && !self.healed) else {
+            return;
+        };
         let key = format!("{SET}-{}", self.rng.below(KEYS));
         let write = self.fresh();
         let value = format!("v{write}");
@@ -74,7 +81,7 @@ impl World<'_> {
             (change("modify", "crm_config", set), Some(value))
         };
         self.tell(Truth::Write { write, key, value });
-        self.ask(request, Purpose::Write(write));
+        self.ask_at(node, request, Purpose::Write(write));
     }
 
     fn standby(&mut self) {
@@ -168,12 +175,15 @@ impl World<'_> {
     }
 
     fn ask(&mut self, request: Request, purpose: Purpose) {
-        let running: Vec<usize> = (0..self.hosts.len())
-            .filter(|n| self.hosts[*n].daemon.is_some())
-            .collect();
-        if let Some(node) = self.rng.pick(&running).copied() {
+        if let Some(node) = self.any_running() {
             self.ask_at(node, request, purpose);
         }
+    }
+
+    fn any_running(&mut self) -> Option<usize> {
+        let running = (0..self.hosts.len()).filter(|n| self.hosts[*n].daemon.is_some());
+        let running: Vec<usize> = running.collect();
+        self.rng.pick(&running).copied()
     }
 
     fn ask_at(&mut self, node: usize, request: Request, purpose: Purpose) {

@@ -115,6 +115,11 @@ impl World<'_> {
         let others = (0..self.hosts.len()).filter(|n| *n != node);
         let ways = others.flat_map(|n| [(n, node), (node, n)]).collect();
         self.note(Some(node), format_args!("is cut off for {lasts_ms} ms"));
+        // People there do not know it yet.
+        for _ in 0..3 {
+            let at_ms = self.rng.range(20, 2_000);
+            self.after(at_ms, Event::Write { node });
+        }
         self.cut_all(ways, lasts_ms);
     }
 

@@ -129,6 +129,11 @@ pub(crate) enum Event {
     Undo(Undo),
     /// A client asks for something.
     Client,
+    /// A client of this node writes.
+    Write {
+        /// Which.
+        node: usize,
+    },
     /// A client waits no longer.
     Patience {
         /// Which.
@@ -318,6 +323,7 @@ impl<'a> World<'a> {
             Event::Fault => self.fault(),
             Event::Undo(undo) => self.undo(undo),
             Event::Client => self.next_client(),
+            Event::Write { node } => self.write(Some(node)),
             Event::Patience { client, epoch } => self.impatient(client, epoch),
             Event::Look => {}
         }
