@@ -167,7 +167,7 @@ impl Node {
     }
 
     pub(crate) fn leave_if_done(&mut self) {
-        if !self.exiting || self.requests.leaving.iter().any(|c| *c == ClientId::MAX) {
+        if !self.exiting || self.requests.leaving.contains(&ClientId::MAX) {
             return;
         }
         for client in std::mem::take(&mut self.requests.leaving) {
