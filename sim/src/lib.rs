@@ -19,8 +19,8 @@ mod raft;
 mod rest;
 mod rng;
 mod run;
-#[cfg(any(test, feature = "standin"))]
-pub mod standin;
+#[cfg(test)]
+mod standin;
 mod trace;
 pub mod truth;
 mod wires;

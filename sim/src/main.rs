@@ -1,5 +1,10 @@
 //! `sim`: runs many universes, or one to look at.
 
+#![allow(
+    clippy::disallowed_types,
+    reason = "how long the runs took is shown to people; no universe sees a clock"
+)]
+
 use sim::{Keep, Manner, Outcome, Statistics, checkers};
 use std::{
     io::{IsTerminal, Write},

@@ -27,7 +27,7 @@ enum At {
 }
 
 /// Decides.
-pub fn schedule(cib: &Element, _now_s: i64) -> Decision {
+pub(crate) fn schedule(cib: &Element, _now_s: i64) -> Decision {
     let nodes = nodes(cib);
     let mut plan = Plan::default();
     let quorum = cib.attr("have-quorum") == Some("1");

@@ -381,7 +381,7 @@ pub(crate) fn member(index: usize) -> Member {
     }
 }
 
-/// Kept here because an order names its target by name.
+/// An order to fence, for the trace.
 pub(crate) fn describe(order: &FenceOrder) -> String {
     format!(
         "{} {} up to life {} (intent {})",
