@@ -137,7 +137,7 @@ fn internal_clone(c: &mut Cluster, rsc: RscIx) {
         });
     }
     let mut previous: Option<RscIx> = None;
-    let mut last_active: Option<RscIx> = None;
+    let mut earlier: Vec<RscIx> = Vec::new();
     for child in children.clone() {
         internal(c, child);
         order_tasks(
@@ -154,11 +154,11 @@ fn internal_clone(c: &mut Cluster, rsc: RscIx) {
         if let Some(previous) = previous.filter(|_| ordered) {
             order_tasks(c, previous, Task::Start, child, Task::Start, ar::ORDERED);
         }
-        if let Some(last) = last_active.filter(|_| ordered) {
-            order_tasks(c, child, Task::Stop, last, Task::Stop, ar::ORDERED);
+        for earlier in earlier.iter().filter(|_| ordered) {
+            order_tasks(c, child, Task::Stop, *earlier, Task::Stop, ar::ORDERED);
         }
         if !c.active_nodes(child).is_empty() {
-            last_active = Some(child);
+            earlier.push(child);
         }
         previous = Some(child);
     }

@@ -169,9 +169,9 @@ impl Duration {
                 ('M', false) => out.months += value,
                 ('W', false) => out.days += 7 * value,
                 ('D', false) => out.days += value,
-                ('H', true) => out.seconds += 3600 * value,
+                ('H', _) => out.seconds += 3600 * value,
                 ('M', true) => out.seconds += 60 * value,
-                ('S', true) => out.seconds += value,
+                ('S', _) => out.seconds += value,
                 _ => return None,
             }
         }

@@ -79,8 +79,8 @@ pub struct Action {
     pub downed: Vec<String>,
     /// Nodes under `maintenance` of a `maintenance_nodes` action.
     pub maintenance: Vec<String>,
-    /// Whether the resource stays reserved for the node that shuts down (`shutdown-lock`).
-    pub shutdown_lock: bool,
+    /// Since when the resource is reserved for the node that shuts down (`shutdown-lock`), seconds since the epoch.
+    pub shutdown_lock_s: Option<i64>,
 }
 
 /// The `<primitive>` of an action.
@@ -242,8 +242,8 @@ fn open(out: &mut String, action: &Action) {
     if action.operation == "lrm_delete" {
         attr(out, "mode", "cib");
     }
-    if action.shutdown_lock {
-        attr(out, "shutdown-lock", "true");
+    if let Some(at_s) = action.shutdown_lock_s {
+        attr(out, "shutdown-lock", &at_s.to_string());
     }
 }
 

@@ -84,9 +84,7 @@ pub(crate) fn assign_instances(c: &mut Cluster, owner: RscIx, instances: &[RscIx
 
 /// Where an instance is and may stay without crowding the node.
 fn preferred(c: &Cluster, owner: RscIx, instance: RscIx, optimal: u32) -> Option<NodeIx> {
-    let failed = c.primitives(instance).iter().any(|p| c.rscs[*p].failed && c.rscs[*p].stop_if_failed && false);
-    let _ = failed;
-    if c.active_nodes(instance).is_empty() || !c.rscs[instance].unassigned || c.rscs[instance].failed {
+    if c.active_nodes(instance).is_empty() || !c.rscs[instance].unassigned || failed(c, instance) {
         return None;
     }
     let here = c.current_node_of(instance)?;

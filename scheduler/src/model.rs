@@ -491,7 +491,6 @@ pub(crate) struct Act {
     pub(crate) before: Vec<Link>,
     pub(crate) after: Vec<Link>,
     pub(crate) notify_type: Option<Rc<str>>,
-    pub(crate) shutdown_lock: bool,
 }
 
 /// An edge between two actions, seen from one of them.

@@ -16,12 +16,16 @@ pub(crate) fn build(c: &mut Cluster) -> Graph {
     for (ix, keep) in chosen.iter().enumerate() {
         c.acts[ix].in_graph = *keep;
     }
+    let mut wanted: Vec<Inputs> = (0..c.acts.len())
+        .map(|ix| if chosen[ix] { inputs(c, ix) } else { Inputs::new() })
+        .collect();
+    break_loops(c, &mut wanted);
     let mut synapses = Vec::new();
     for ix in 0..c.acts.len() {
         if !chosen[ix] {
             continue;
         }
-        let inputs = inputs(c, ix);
+        let inputs = wanted[ix].keys().map(|other| number(*other)).collect();
         let id = u32::try_from(synapses.len()).unwrap_or(u32::MAX);
         let rsc_priority = c.acts[ix].rsc.map_or(0, |r| c.rscs[r].priority);
         let priority = rsc_priority.max(c.acts[ix].priority).max(0);
@@ -78,7 +82,10 @@ fn belongs(c: &Cluster, ix: ActIx) -> bool {
     c.nodes[node].online
 }
 
-fn inputs(c: &mut Cluster, ix: ActIx) -> Vec<u32> {
+/// What an action waits for, with how strongly.
+type Inputs = BTreeMap<ActIx, u32>;
+
+fn inputs(c: &mut Cluster, ix: ActIx) -> Inputs {
     let mut merged: BTreeMap<ActIx, u32> = BTreeMap::new();
     for link in &c.acts[ix].before {
         if link.flags != 0 {
@@ -88,8 +95,74 @@ fn inputs(c: &mut Cluster, ix: ActIx) -> Vec<u32> {
     merged
         .into_iter()
         .filter(|(other, flags)| wants_input(c, ix, Link { other: *other, flags: *flags }))
-        .map(|(other, _)| number(other))
         .collect()
+}
+
+/// Actions that wait for each other would wait for ever: the weakest tie of each loop is given up.
+fn break_loops(c: &mut Cluster, wanted: &mut [Inputs]) {
+    while let Some(ring) = find_loop(wanted) {
+        let weakest = ring
+            .iter()
+            .enumerate()
+            .map(|(at, then)| (*then, ring[(at + 1) % ring.len()]))
+            .min_by_key(|(then, first)| strength(c, *first, *then, wanted[*then].get(first).copied().unwrap_or(0)));
+        let Some((then, first)) = weakest else {
+            return;
+        };
+        wanted[then].remove(&first);
+        let text = format!(
+            "{} and {} wait for each other through orderings; {} does not wait",
+            c.key_of(first),
+            c.key_of(then),
+            c.key_of(then)
+        );
+        c.problem(text);
+    }
+}
+
+fn strength(c: &Cluster, first: ActIx, then: ActIx, flags: u32) -> (u32, ActIx) {
+    let same = c.acts[first].rsc.is_some() && c.acts[first].rsc == c.acts[then].rsc;
+    let fencing = c.acts[first].task == Task::Fence;
+    let rank = if same || fencing {
+        3
+    } else if flags & (ar::FIRST_IMPLIES_THEN | ar::UNRUNNABLE_FIRST_BLOCKS) != 0 {
+        2
+    } else if flags & !(ar::ORDERED | ar::IF_ON_SAME_NODE) != 0 {
+        1
+    } else {
+        0
+    };
+    (rank, then)
+}
+
+/// A ring of actions, each waiting for the next.
+fn find_loop(wanted: &[Inputs]) -> Option<Vec<ActIx>> {
+    let mut dependents: Vec<Vec<ActIx>> = vec![Vec::new(); wanted.len()];
+    let mut waits: Vec<usize> = vec![0; wanted.len()];
+    for (then, inputs) in wanted.iter().enumerate() {
+        waits[then] = inputs.len();
+        for first in inputs.keys() {
+            dependents[*first].push(then);
+        }
+    }
+    let mut ready: Vec<ActIx> = (0..wanted.len()).filter(|ix| waits[*ix] == 0).collect();
+    while let Some(first) = ready.pop() {
+        for then in &dependents[first] {
+            waits[*then] -= 1;
+            if waits[*then] == 0 {
+                ready.push(*then);
+            }
+        }
+    }
+    let mut at = (0..wanted.len()).find(|ix| waits[*ix] > 0)?;
+    let mut path: Vec<ActIx> = Vec::new();
+    loop {
+        if let Some(begin) = path.iter().position(|p| *p == at) {
+            return Some(path.split_off(begin));
+        }
+        path.push(at);
+        at = wanted[at].keys().copied().find(|first| waits[*first] > 0)?;
+    }
 }
 
 fn wants_input(c: &Cluster, ix: ActIx, link: Link) -> bool {
@@ -162,11 +235,18 @@ fn describe(c: &mut Cluster, ix: ActIx) -> Action {
         attributes: BTreeMap::new(),
         downed: Vec::new(),
         maintenance: Vec::new(),
-        shutdown_lock: c.acts[ix].shutdown_lock,
+        shutdown_lock_s: shutdown_lock(c, ix),
     };
     out.attributes = attributes(c, ix, kind);
     out.downed = downed(c, ix);
     out
+}
+
+/// A stop for a node's shutdown keeps the resource for that node.
+fn shutdown_lock(c: &Cluster, ix: ActIx) -> Option<i64> {
+    let a = &c.acts[ix];
+    let r = &c.rscs[a.rsc?];
+    (a.task == Task::Stop && r.lock_node.is_some() && r.lock_node == a.node).then_some(r.lock_time_s)
 }
 
 fn kind_of(c: &Cluster, ix: ActIx) -> ActionKind {

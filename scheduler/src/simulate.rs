@@ -51,8 +51,7 @@ fn apply(out: &mut Executed, action: &Action, call_id: i64, at_s: i64) {
     let node = action.node.as_deref().unwrap_or("");
     match action.kind {
         ActionKind::Pseudo => {
-            let key = action.internal_key.as_deref().unwrap_or(&action.key);
-            out.lines.push(format!("Pseudo action:   {key}"));
+            out.lines.push(format!("Pseudo action:   {}", action.key));
         }
         ActionKind::Cluster => cluster_action(out, action, node),
         ActionKind::Resource => resource_action(out, action, node, call_id, at_s),

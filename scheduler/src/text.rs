@@ -183,7 +183,7 @@ pub(crate) fn describe_as(c: &Cluster, rsc: RscIx, name: &str) -> String {
     } else {
         text.push_str(&format!(" {role}"));
     }
-    let node = if r.running_on.len() == 1 { r.running_on.first().copied() } else { None };
+    let node = if r.running_on.len() == 1 { r.running_on.first().copied() } else { r.lock_node.filter(|_| r.running_on.is_empty()) };
     if let Some(node) = node {
         text.push_str(&format!(" {}", c.nodes[node].name));
     }
@@ -217,8 +217,8 @@ fn flags(c: &Cluster, rsc: RscIx, node: Option<NodeIx>) -> Vec<String> {
             out.push("UNCLEAN".to_owned());
         }
     }
-    if let Some(lock) = r.lock_node.filter(|_| r.running_on.is_empty()) {
-        out.push(format!("LOCKED to {}", c.nodes[lock].name));
+    if r.lock_node.is_some() && r.running_on.is_empty() {
+        out.push("LOCKED".to_owned());
     }
     if r.pending_op.as_deref() == Some("Monitoring") {
         out.push("Monitoring".to_owned());
