@@ -2,8 +2,6 @@
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use cib::Element;
-
 use crate::{
     fencing,
     model::{Act, ActIx, Cluster, NodeIx, OnFail, OpDef, OpMeta, Requires, Role, RscIx, Task},
@@ -19,10 +17,21 @@ use crate::{
 const DEFAULT_TIMEOUT_MS: i64 = 20_000;
 
 /// Finds or makes the action of a resource; one that is required stays required.
-pub(crate) fn action(c: &mut Cluster, rsc: RscIx, task: Task, interval_ms: u32, node: Option<NodeIx>, optional: bool) -> ActIx {
+pub(crate) fn action(
+    c: &mut Cluster,
+    rsc: RscIx,
+    task: Task,
+    interval_ms: u32,
+    node: Option<NodeIx>,
+    optional: bool,
+) -> ActIx {
     let found = c.rscs[rsc].actions.iter().copied().find(|ix| {
         let a = &c.acts[*ix];
-        a.task == task && a.interval_ms == interval_ms && a.node == node && a.key.is_none() && a.name.is_none()
+        a.task == task
+            && a.interval_ms == interval_ms
+            && a.node == node
+            && a.key.is_none()
+            && a.name.is_none()
     });
     let ix = found.unwrap_or_else(|| new_action(c, rsc, task, interval_ms, node, None));
     refresh(c, ix, optional);
@@ -82,7 +91,13 @@ fn new_action(
 }
 
 /// An action that belongs to no resource, found again by its key.
-pub(crate) fn singleton(c: &mut Cluster, key: &str, task: Task, node: Option<NodeIx>, optional: bool) -> ActIx {
+pub(crate) fn singleton(
+    c: &mut Cluster,
+    key: &str,
+    task: Task,
+    node: Option<NodeIx>,
+    optional: bool,
+) -> ActIx {
     let full = match node {
         Some(node) => format!("{key}@{}", c.nodes[node].id),
         None => key.to_owned(),
@@ -128,10 +143,8 @@ fn refresh(c: &mut Cluster, ix: ActIx, optional: bool) {
         c.acts[ix].optional = false;
     }
     update_runnable(c, ix, rsc);
-    if !optional && !forced {
-        if c.acts[ix].task == Task::Stop {
-            // A stop that must happen.
-        }
+    if !optional && !forced && c.acts[ix].task == Task::Stop {
+        // A stop that must happen.
     }
 }
 
@@ -154,7 +167,7 @@ fn update_runnable(c: &mut Cluster, ix: ActIx, rsc: RscIx) {
     } else if !dc && n.pending {
         c.acts[ix].runnable = false;
     } else if c.acts[ix].needs == Requires::Nothing {
-        c.acts[ix].runnable = !(guest && !fencing::can_fence(c, node));
+        c.acts[ix].runnable = !guest || fencing::can_fence(c, node);
     } else {
         match quorum_policy(c, rsc) {
             NoQuorum::Stop => {
@@ -233,12 +246,17 @@ pub(crate) fn clear_failcount(c: &mut Cluster, rsc: RscIx, node: NodeIx, reason:
 }
 
 /// The configured operation of a name and interval.
-pub(crate) fn find_op(c: &Cluster, rsc: RscIx, name: &str, interval_ms: u32, disabled_too: bool) -> Option<usize> {
+pub(crate) fn find_op(
+    c: &Cluster,
+    rsc: RscIx,
+    name: &str,
+    interval_ms: u32,
+    disabled_too: bool,
+) -> Option<usize> {
     let exact = |name: &str| {
-        c.rscs[rsc]
-            .ops
-            .iter()
-            .position(|op| op.name == name && op.interval_ms == interval_ms && (disabled_too || op.enabled))
+        c.rscs[rsc].ops.iter().position(|op| {
+            op.name == name && op.interval_ms == interval_ms && (disabled_too || op.enabled)
+        })
     };
     exact(name).or_else(|| match name {
         "migrate_to" | "migrate_from" => exact("migrate"),
@@ -248,7 +266,10 @@ pub(crate) fn find_op(c: &Cluster, rsc: RscIx, name: &str, interval_ms: u32, dis
 
 /// Settings of an operation, from a cache.
 pub(crate) fn op_meta(c: &mut Cluster, rsc: RscIx, task: Task, interval_ms: u32) -> Rc<OpMeta> {
-    let known = c.rscs[rsc].op_meta.iter().find(|(t, i, _)| *t == task && *i == interval_ms);
+    let known = c.rscs[rsc]
+        .op_meta
+        .iter()
+        .find(|(t, i, _)| *t == task && *i == interval_ms);
     if let Some((_, _, meta)) = known {
         return meta.clone();
     }
@@ -270,28 +291,64 @@ fn first_instance(c: &Cluster, rsc: RscIx) -> Option<RscIx> {
     if number == "0" || c.clone_of(rsc).is_none() {
         return None;
     }
-    c.rsc_ids.get(&format!("{base}:0")).copied().filter(|first| *first != rsc)
+    c.rsc_ids
+        .get(&format!("{base}:0"))
+        .copied()
+        .filter(|first| *first != rsc)
 }
 
 /// Settings of a configured operation (`found`) or of one nobody configured.
-pub(crate) fn read_op_meta(c: &mut Cluster, rsc: RscIx, found: Option<usize>, name: &str, interval_ms: u32) -> OpMeta {
+pub(crate) fn read_op_meta(
+    c: &mut Cluster,
+    rsc: RscIx,
+    found: Option<usize>,
+    name: &str,
+    interval_ms: u32,
+) -> OpMeta {
     let ops = c.rscs[rsc].ops.clone();
     let op = found.and_then(|at| ops.get(at));
     let mut meta = raw_meta(c, rsc, op, name, interval_ms);
     let mut params = BTreeMap::new();
     if let Some(op) = op {
-        let ctx = Context { now_s: c.now_s, ..Context::default() };
-        nvpairs::unpack(&c.ids, &op.xml, "instance_attributes", None, &ctx, &mut c.recheck, &mut params);
+        let ctx = Context {
+            now_s: c.now_s,
+            ..Context::default()
+        };
+        nvpairs::unpack(
+            &c.ids,
+            &op.xml,
+            "instance_attributes",
+            None,
+            &ctx,
+            &mut c.recheck,
+            &mut params,
+        );
     }
     let timeout_ms = timeout(c, rsc, &meta, name, interval_ms);
     meta.insert("timeout".to_owned(), timeout_ms.to_string());
-    let start_delay_ms = start_delay(c.now_s, &mut meta, interval_ms);
+    start_delay(c.now_s, &mut meta, interval_ms);
     let (on_fail, fail_role) = on_failure(c, rsc, &mut meta, name, interval_ms);
-    let priority = meta.get("priority").and_then(|v| score::parse(v)).unwrap_or(0);
-    OpMeta { meta, params, on_fail, fail_role, timeout_ms, start_delay_ms, priority }
+    let priority = meta
+        .get("priority")
+        .and_then(|v| score::parse(v))
+        .unwrap_or(0);
+    OpMeta {
+        meta,
+        params,
+        on_fail,
+        fail_role,
+        timeout_ms,
+        priority,
+    }
 }
 
-fn raw_meta(c: &mut Cluster, rsc: RscIx, op: Option<&OpDef>, name: &str, interval_ms: u32) -> BTreeMap<String, String> {
+fn raw_meta(
+    c: &mut Cluster,
+    rsc: RscIx,
+    op: Option<&OpDef>,
+    name: &str,
+    interval_ms: u32,
+) -> BTreeMap<String, String> {
     let mut meta = BTreeMap::new();
     if let Some(op) = op {
         for (key, value) in op.xml.attrs().filter(|(key, _)| *key != "id") {
@@ -309,10 +366,26 @@ fn raw_meta(c: &mut Cluster, rsc: RscIx, op: Option<&OpDef>, name: &str, interva
         ..Context::default()
     };
     if let Some(op) = op {
-        nvpairs::unpack(&c.ids, &op.xml, "meta_attributes", None, &ctx, &mut c.recheck, &mut meta);
+        nvpairs::unpack(
+            &c.ids,
+            &op.xml,
+            "meta_attributes",
+            None,
+            &ctx,
+            &mut c.recheck,
+            &mut meta,
+        );
     }
     if let Some(defaults) = section(c.cib, "op_defaults") {
-        nvpairs::unpack(&c.ids, defaults, "meta_attributes", None, &ctx, &mut c.recheck, &mut meta);
+        nvpairs::unpack(
+            &c.ids,
+            defaults,
+            "meta_attributes",
+            None,
+            &ctx,
+            &mut c.recheck,
+            &mut meta,
+        );
     }
     meta.remove("id");
     if interval_ms > 0 {
@@ -323,11 +396,20 @@ fn raw_meta(c: &mut Cluster, rsc: RscIx, op: Option<&OpDef>, name: &str, interva
     meta
 }
 
-fn timeout(c: &mut Cluster, rsc: RscIx, meta: &BTreeMap<String, String>, name: &str, interval_ms: u32) -> i64 {
+fn timeout(
+    c: &mut Cluster,
+    rsc: RscIx,
+    meta: &BTreeMap<String, String>,
+    name: &str,
+    interval_ms: u32,
+) -> i64 {
     let is_probe = name == "monitor" && interval_ms == 0;
     if c.rscs[rsc].is_fence_device && (name == "start" || name == "monitor") {
         let params = resources::params(c, rsc, None);
-        if let Some(ms) = params.get("pcmk_monitor_timeout").and_then(|t| score::parse_ms(t)) {
+        if let Some(ms) = params
+            .get("pcmk_monitor_timeout")
+            .and_then(|t| score::parse_ms(t))
+        {
             return ms;
         }
     }
@@ -354,23 +436,22 @@ fn timeout(c: &mut Cluster, rsc: RscIx, meta: &BTreeMap<String, String>, name: &
 }
 
 /// Reads `start-delay`, or works it out of `interval-origin`.
-fn start_delay(now_s: i64, meta: &mut BTreeMap<String, String>, interval_ms: u32) -> i64 {
-    if let Some(text) = meta.get("start-delay") {
-        let ms = score::parse_ms(text).unwrap_or(0).max(0);
-        meta.insert("start-delay".to_owned(), ms.to_string());
-        return ms;
-    }
-    let Some(origin) = meta.get("interval-origin").and_then(|t| crate::dates::parse_moment(t)) else {
-        return 0;
+fn start_delay(now_s: i64, meta: &mut BTreeMap<String, String>, interval_ms: u32) {
+    let delay_ms = match meta.get("start-delay") {
+        Some(text) => score::parse_ms(text).unwrap_or(0).max(0),
+        None => {
+            let origin = meta
+                .get("interval-origin")
+                .and_then(|t| crate::dates::parse_moment(t));
+            let interval_s = i64::from(interval_ms / 1000);
+            let Some(origin) = origin.filter(|_| interval_s > 0) else {
+                return;
+            };
+            // The time to the next whole number of intervals since the origin.
+            (origin - now_s).rem_euclid(interval_s) * 1000
+        }
     };
-    let interval_s = i64::from(interval_ms / 1000);
-    if interval_s == 0 {
-        return 0;
-    }
-    let since = (now_s - origin).rem_euclid(interval_s);
-    let delay = if since == 0 { 0 } else { interval_s - since };
-    meta.insert("start-delay".to_owned(), (delay * 1000).to_string());
-    delay * 1000
+    meta.insert("start-delay".to_owned(), delay_ms.to_string());
 }
 
 fn on_failure(
@@ -383,7 +464,9 @@ fn on_failure(
     let fencing = c.options.fencing;
     if meta.get("on-fail").is_some_and(|v| v == "demote") {
         let role = meta.get("role").and_then(|r| Role::parse(r));
-        let fits = name == "promote" || name == "demote" || (name == "monitor" && interval_ms > 0 && role == Some(Role::Promoted));
+        let fits = name == "promote"
+            || name == "demote"
+            || (name == "monitor" && interval_ms > 0 && role == Some(Role::Promoted));
         if name == "demote" {
             meta.remove("on-fail");
         } else if !fits {
@@ -403,7 +486,9 @@ fn on_failure(
         Some("migrate") => Some(OnFail::Ban),
         Some("stop") => Some(OnFail::Stop),
         Some("restart") => Some(OnFail::Restart),
-        Some("restart-container") if c.rscs[rsc].container.is_some() => Some(OnFail::RestartContainer),
+        Some("restart-container") if c.rscs[rsc].container.is_some() => {
+            Some(OnFail::RestartContainer)
+        }
         Some("restart-container") => None,
         Some("demote") => Some(OnFail::Demote),
         _ => None,
@@ -426,16 +511,15 @@ fn default_on_fail(c: &Cluster, rsc: RscIx, name: &str, interval_ms: u32) -> OnF
     }
     let is_probe = name == "monitor" && interval_ms == 0;
     if r.is_remote && r.container.is_none() && !is_probe && name != "start" {
-        return if r.managed { OnFail::ResetRemote } else { OnFail::Stop };
+        return if r.managed {
+            OnFail::ResetRemote
+        } else {
+            OnFail::Stop
+        };
     }
     match name {
         "stop" if c.options.fencing => OnFail::Fence,
         "stop" => OnFail::Block,
         _ => OnFail::Restart,
     }
-}
-
-/// `<op>` element of a definition, for messages and roles.
-pub(crate) fn op_xml(c: &Cluster, rsc: RscIx, at: usize) -> Option<Element> {
-    c.rscs[rsc].ops.get(at).map(|op| op.xml.clone())
 }

@@ -1,7 +1,7 @@
 //! Chooses a node for every primitive and group: what nodes offer, what resources prefer, and who goes first.
 
 use crate::{
-    actions, colocation, failures, instances,
+    colocation, failures, instances,
     model::{Cluster, Discover, Kind, NodeIx, Role, RscIx, Task},
     options::Placement,
     score::{self, INFINITY},
@@ -9,7 +9,13 @@ use crate::{
 };
 
 /// Adds to a resource's score of a node (or of all), and to those of everything inside it.
-pub(crate) fn add_node_score(c: &mut Cluster, rsc: RscIx, node: Option<NodeIx>, score: i32, why: &str) {
+pub(crate) fn add_node_score(
+    c: &mut Cluster,
+    rsc: RscIx,
+    node: Option<NodeIx>,
+    score: i32,
+    why: &str,
+) {
     match node {
         Some(node) => add_one(c, rsc, node, score),
         None => {
@@ -65,7 +71,12 @@ fn apply_health(c: &mut Cluster) {
         }
         for at in 0..c.top.len() {
             let rsc = c.top[at];
-            let tolerant = score::is_true(c.rscs[rsc].meta.get("allow-unhealthy-nodes").map(String::as_str));
+            let tolerant = score::is_true(
+                c.rscs[rsc]
+                    .meta
+                    .get("allow-unhealthy-nodes")
+                    .map(String::as_str),
+            );
             if score < 0 && tolerant {
                 continue;
             }
@@ -98,16 +109,25 @@ fn health_value(c: &Cluster, text: &str) -> i32 {
 }
 
 fn health_score(c: &Cluster, node: NodeIx) -> i32 {
-    let base = if c.options.health_strategy == "progressive" { c.options.health_base } else { 0 };
+    let base = if c.options.health_strategy == "progressive" {
+        c.options.health_base
+    } else {
+        0
+    };
     c.nodes[node]
         .attrs
         .iter()
         .filter(|(name, _)| name.starts_with("#health"))
-        .fold(base, |sum, (_, value)| score::add(sum, health_value(c, value)))
+        .fold(base, |sum, (_, value)| {
+            score::add(sum, health_value(c, value))
+        })
 }
 
 pub(crate) fn worst_health(c: &Cluster, node: NodeIx) -> i32 {
-    let colours = c.nodes[node].attrs.iter().filter(|(name, _)| name.starts_with("#health"));
+    let colours = c.nodes[node]
+        .attrs
+        .iter()
+        .filter(|(name, _)| name.starts_with("#health"));
     let mut worst = 1;
     for (_, value) in colours {
         let rank = match value.as_str() {
@@ -116,7 +136,11 @@ pub(crate) fn worst_health(c: &Cluster, node: NodeIx) -> i32 {
             "green" => 1,
             other => match score::parse(other) {
                 Some(n) if n < 0 => {
-                    if health_value(c, other) <= health_value(c, "red") { -1 } else { 0 }
+                    if health_value(c, other) <= health_value(c, "red") {
+                        -1
+                    } else {
+                        0
+                    }
                 }
                 _ => 1,
             },
@@ -241,10 +265,10 @@ fn apply_exclusive(c: &mut Cluster, rsc: RscIx, node: NodeIx) {
     for at in 0..c.rscs[rsc].children.len() {
         apply_exclusive(c, c.rscs[rsc].children[at], node);
     }
-    if let Some(entry) = c.rscs[rsc].allowed.get_mut(node) {
-        if entry.discover != Discover::Exclusive {
-            entry.score = -INFINITY;
-        }
+    if let Some(entry) = c.rscs[rsc].allowed.get_mut(node)
+        && entry.discover != Discover::Exclusive
+    {
+        entry.score = -INFINITY;
     }
 }
 
@@ -299,7 +323,12 @@ fn resource_order(c: &mut Cluster) -> Vec<RscIx> {
 }
 
 /// Places a resource of any kind. The node, where one node is the answer.
-pub(crate) fn assign(c: &mut Cluster, rsc: RscIx, prefer: Option<NodeIx>, stop_if_fail: bool) -> Option<NodeIx> {
+pub(crate) fn assign(
+    c: &mut Cluster,
+    rsc: RscIx,
+    prefer: Option<NodeIx>,
+    stop_if_fail: bool,
+) -> Option<NodeIx> {
     match c.rscs[rsc].kind {
         Kind::Primitive => primitive(c, rsc, prefer, stop_if_fail),
         Kind::Group => group(c, rsc, prefer, stop_if_fail),
@@ -314,11 +343,17 @@ pub(crate) fn assign(c: &mut Cluster, rsc: RscIx, prefer: Option<NodeIx>, stop_i
     }
 }
 
-fn primitive(c: &mut Cluster, rsc: RscIx, prefer: Option<NodeIx>, stop_if_fail: bool) -> Option<NodeIx> {
-    if let Some(parent) = c.rscs[rsc].parent {
-        if !c.rscs[parent].assigning && c.rscs[parent].unassigned {
-            assign(c, parent, prefer, stop_if_fail);
-        }
+fn primitive(
+    c: &mut Cluster,
+    rsc: RscIx,
+    prefer: Option<NodeIx>,
+    stop_if_fail: bool,
+) -> Option<NodeIx> {
+    if let Some(parent) = c.rscs[rsc].parent
+        && !c.rscs[parent].assigning
+        && c.rscs[parent].unassigned
+    {
+        assign(c, parent, prefer, stop_if_fail);
     }
     if !c.rscs[rsc].unassigned {
         return c.rscs[rsc].assigned;
@@ -354,7 +389,8 @@ fn primitive(c: &mut Cluster, rsc: RscIx, prefer: Option<NodeIx>, stop_if_fail: 
 fn best_node(c: &mut Cluster, rsc: RscIx, prefer: Option<NodeIx>, stop_if_fail: bool) -> bool {
     utilization::ban_full(c, rsc);
     let nodes = sorted_nodes(c, rsc);
-    let score_of = |c: &Cluster, node: NodeIx| c.rscs[rsc].allowed.get(node).map_or(-INFINITY, |e| e.score);
+    let score_of =
+        |c: &Cluster, node: NodeIx| c.rscs[rsc].allowed.get(node).map_or(-INFINITY, |e| e.score);
     let mut chosen = None;
     if let (Some(prefer), Some(first)) = (prefer, nodes.first()) {
         let known = c.rscs[rsc].allowed.get(prefer).is_some();
@@ -365,14 +401,20 @@ fn best_node(c: &mut Cluster, rsc: RscIx, prefer: Option<NodeIx>, stop_if_fail: 
     }
     if chosen.is_none() {
         chosen = nodes.first().copied();
-        let unique_instance = c.rscs[rsc].parent.is_some_and(|p| c.rscs[p].kind == Kind::Clone && c.rscs[p].unique);
-        if let Some(best) = chosen.filter(|best| !unique_instance && available(c, rsc, *best, true, false)) {
-            if let Some(running) = c.current_node(rsc).filter(|n| c.can_run(*n)) {
-                let top = score_of(c, best);
-                let as_good = nodes.iter().take_while(|n| score_of(c, **n) == top).any(|n| *n == running);
-                if as_good {
-                    chosen = Some(running);
-                }
+        let unique_instance = c.rscs[rsc]
+            .parent
+            .is_some_and(|p| c.rscs[p].kind == Kind::Clone && c.rscs[p].unique);
+        if let Some(best) =
+            chosen.filter(|best| !unique_instance && available(c, rsc, *best, true, false))
+            && let Some(running) = c.current_node(rsc).filter(|n| c.can_run(*n))
+        {
+            let top = score_of(c, best);
+            let as_good = nodes
+                .iter()
+                .take_while(|n| score_of(c, **n) == top)
+                .any(|n| *n == running);
+            if as_good {
+                chosen = Some(running);
             }
         }
     }
@@ -381,7 +423,13 @@ fn best_node(c: &mut Cluster, rsc: RscIx, prefer: Option<NodeIx>, stop_if_fail: 
 }
 
 /// Whether a resource may be put on a node: it is up, and (as asked) its score and its guest's host allow it.
-pub(crate) fn available(c: &Cluster, rsc: RscIx, node: NodeIx, by_score: bool, by_guest: bool) -> bool {
+pub(crate) fn available(
+    c: &Cluster,
+    rsc: RscIx,
+    node: NodeIx,
+    by_score: bool,
+    by_guest: bool,
+) -> bool {
     if !c.can_run(node) {
         return false;
     }
@@ -409,9 +457,18 @@ pub(crate) fn sorted_nodes(c: &Cluster, rsc: RscIx) -> Vec<NodeIx> {
 }
 
 /// Sorts nodes by the scores of a table, then by room and load, then by name.
-pub(crate) fn sort_table(c: &Cluster, table: &crate::model::NodeTable, nodes: &mut [NodeIx], active: Option<NodeIx>) {
+pub(crate) fn sort_table(
+    c: &Cluster,
+    table: &crate::model::NodeTable,
+    nodes: &mut [NodeIx],
+    active: Option<NodeIx>,
+) {
     let score = |node: NodeIx| {
-        if c.can_run(node) { table.get(node).map_or(-INFINITY, |e| e.score) } else { -INFINITY }
+        if c.can_run(node) {
+            table.get(node).map_or(-INFINITY, |e| e.score)
+        } else {
+            -INFINITY
+        }
     };
     nodes.sort_by(|a, b| {
         score(*b)
@@ -429,15 +486,20 @@ pub(crate) fn sort_table(c: &Cluster, table: &crate::model::NodeTable, nodes: &m
 fn by_load(c: &Cluster, a: NodeIx, b: NodeIx) -> std::cmp::Ordering {
     match c.options.placement {
         Placement::Minimal => std::cmp::Ordering::Equal,
-        Placement::Balanced => {
-            utilization::compare_free(c, a, b).then_with(|| c.nodes[a].placed.cmp(&c.nodes[b].placed))
-        }
+        Placement::Balanced => utilization::compare_free(c, a, b)
+            .then_with(|| c.nodes[a].placed.cmp(&c.nodes[b].placed)),
         _ => c.nodes[a].placed.cmp(&c.nodes[b].placed),
     }
 }
 
 /// Puts a resource on a node, or nowhere. `force`: whatever the scores say.
-pub(crate) fn place(c: &mut Cluster, rsc: RscIx, node: Option<NodeIx>, force: bool, stop_if_fail: bool) -> bool {
+pub(crate) fn place(
+    c: &mut Cluster,
+    rsc: RscIx,
+    node: Option<NodeIx>,
+    force: bool,
+    stop_if_fail: bool,
+) -> bool {
     if !c.rscs[rsc].children.is_empty() {
         let mut changed = false;
         for child in c.rscs[rsc].children.clone() {
@@ -448,12 +510,13 @@ pub(crate) fn place(c: &mut Cluster, rsc: RscIx, node: Option<NodeIx>, force: bo
     let was_assigned = !c.rscs[rsc].unassigned;
     let before = c.rscs[rsc].assigned;
     let mut node = node;
-    if let Some(wanted) = node {
-        if !force && (!available(c, rsc, wanted, true, true)) {
-            node = None;
-            if stop_if_fail {
-                c.rscs[rsc].next_role = Role::Stopped;
-            }
+    if let Some(wanted) = node
+        && !force
+        && (!available(c, rsc, wanted, true, true))
+    {
+        node = None;
+        if stop_if_fail {
+            c.rscs[rsc].next_role = Role::Stopped;
         }
     }
     unassign(c, rsc);
@@ -496,11 +559,17 @@ pub(crate) fn unassign(c: &mut Cluster, rsc: RscIx) {
     }
 }
 
-fn group(c: &mut Cluster, rsc: RscIx, prefer: Option<NodeIx>, stop_if_fail: bool) -> Option<NodeIx> {
-    if let Some(parent) = c.rscs[rsc].parent {
-        if !c.rscs[parent].assigning && c.rscs[parent].unassigned {
-            assign(c, parent, prefer, stop_if_fail);
-        }
+fn group(
+    c: &mut Cluster,
+    rsc: RscIx,
+    prefer: Option<NodeIx>,
+    stop_if_fail: bool,
+) -> Option<NodeIx> {
+    if let Some(parent) = c.rscs[rsc].parent
+        && !c.rscs[parent].assigning
+        && c.rscs[parent].unassigned
+    {
+        assign(c, parent, prefer, stop_if_fail);
     }
     let first = c.rscs[rsc].children.first().copied();
     if !c.rscs[rsc].unassigned {
@@ -548,15 +617,15 @@ fn show_one(c: &mut Cluster, rsc: RscIx) {
         .allowed
         .entries()
         .map(|(node, e)| {
-            format!("assign: {} allocation score on {}: {}", c.rscs[rsc].id, c.nodes[node].name, score::show(e.score))
+            format!(
+                "assign: {} allocation score on {}: {}",
+                c.rscs[rsc].id,
+                c.nodes[node].name,
+                score::show(e.score)
+            )
         })
         .collect();
     if let Some(trace) = &mut c.trace {
         trace.extend(lines);
     }
-}
-
-/// Whether an action for starting could still run; used by those that build on it.
-pub(crate) fn start_of(c: &mut Cluster, rsc: RscIx, node: NodeIx) -> usize {
-    actions::start(c, rsc, Some(node), true)
 }

@@ -6,7 +6,11 @@ use crate::model::{Cluster, Kind, RscIx};
 
 /// Reads a bundle.
 pub(crate) fn unpack(c: &mut Cluster, ix: RscIx, xml: &Element) {
-    let text = format!("line {}: bundle '{}' is not scheduled", xml.line(), c.rscs[ix].id);
+    let text = format!(
+        "line {}: bundle '{}' is not scheduled",
+        xml.line(),
+        c.rscs[ix].id
+    );
     c.problem(text);
 }
 

@@ -26,7 +26,10 @@ pub(crate) fn check(c: &mut Cluster) {
             continue;
         }
         let resources = state.child("lrm").and_then(|l| l.child("lrm_resources"));
-        for xml in resources.iter().flat_map(|r| r.children_named("lrm_resource")) {
+        for xml in resources
+            .iter()
+            .flat_map(|r| r.children_named("lrm_resource"))
+        {
             for rsc in matching(c, xml.id().unwrap_or("")) {
                 check_resource(c, rsc, node, xml);
             }
@@ -60,7 +63,11 @@ fn check_resource(c: &mut Cluster, rsc: RscIx, node: NodeIx, xml: &Element) {
         return;
     }
     let mut ops: Vec<&Element> = xml.children_named("lrm_rsc_op").collect();
-    let call = |op: &Element| op.attr("call-id").and_then(score::leading_integer).unwrap_or(-1);
+    let call = |op: &Element| {
+        op.attr("call-id")
+            .and_then(score::leading_integer)
+            .unwrap_or(-1)
+    };
     ops.sort_by_key(|op| call(op));
     let started = history_ops::live_from(xml);
     let Some(from) = started else {
@@ -78,7 +85,9 @@ fn check_resource(c: &mut Cluster, rsc: RscIx, node: NodeIx, xml: &Element) {
         }
         if interval_ms > 0 && (c.rscs[rsc].maintenance || c.nodes[node].maintenance) {
             schedule_cancel(c, rsc, node, op, name, interval_ms);
-        } else if interval_ms > 0 || matches!(name, "monitor" | "start" | "promote" | "migrate_from") {
+        } else if interval_ms > 0
+            || matches!(name, "monitor" | "start" | "promote" | "migrate_from")
+        {
             if failures::entry_failed(op) {
                 clear_if_changed(c, rsc, node, op, name, interval_ms);
             }
@@ -105,7 +114,14 @@ fn agent_restart(c: &mut Cluster, rsc: RscIx, node: NodeIx) {
     actions::set_reason(c, stop, "resource definition change", true);
 }
 
-fn schedule_cancel(c: &mut Cluster, rsc: RscIx, node: NodeIx, op: &Element, name: &str, interval_ms: u32) {
+fn schedule_cancel(
+    c: &mut Cluster,
+    rsc: RscIx,
+    node: NodeIx,
+    op: &Element,
+    name: &str,
+    interval_ms: u32,
+) {
     let cancel = recurring::cancel(c, rsc, name, interval_ms, node);
     let call = op.attr("call-id").unwrap_or("").to_owned();
     let a = &mut c.acts[cancel];
@@ -121,8 +137,16 @@ struct Digests {
     reloadable: bool,
 }
 
-fn clear_if_changed(c: &mut Cluster, rsc: RscIx, node: NodeIx, op: &Element, name: &str, interval_ms: u32) {
-    let changed = compare(c, rsc, node, op, name, interval_ms).is_some_and(|d| d.all_changed || d.restart_changed);
+fn clear_if_changed(
+    c: &mut Cluster,
+    rsc: RscIx,
+    node: NodeIx,
+    op: &Element,
+    name: &str,
+    interval_ms: u32,
+) {
+    let changed = compare(c, rsc, node, op, name, interval_ms)
+        .is_some_and(|d| d.all_changed || d.restart_changed);
     if changed && failures::count(c, rsc, node, true).count > 0 {
         actions::clear_failcount(c, rsc, node, "action definition changed");
     }
@@ -171,10 +195,23 @@ fn reload(c: &mut Cluster, rsc: RscIx, node: NodeIx) {
     actions::set_reason(c, ix, "resource definition change", false);
     // A start or stop makes the reload pointless.
     order_action_task(c, ix, rsc, Task::Stop, ar::ORDERED | ar::THEN_CANCELS_FIRST);
-    order_action_task(c, ix, rsc, Task::Demote, ar::ORDERED | ar::THEN_CANCELS_FIRST);
+    order_action_task(
+        c,
+        ix,
+        rsc,
+        Task::Demote,
+        ar::ORDERED | ar::THEN_CANCELS_FIRST,
+    );
 }
 
-fn compare(c: &mut Cluster, rsc: RscIx, node: NodeIx, op: &Element, name: &str, interval_ms: u32) -> Option<Digests> {
+fn compare(
+    c: &mut Cluster,
+    rsc: RscIx,
+    node: NodeIx,
+    op: &Element,
+    name: &str,
+    interval_ms: u32,
+) -> Option<Digests> {
     let recorded = op.attr("op-digest")?;
     let params = digest_params(c, rsc, node, name, interval_ms);
     let all = digest::of_parameters(params.iter().map(|(n, v)| (n.as_str(), v.as_str())));
@@ -187,13 +224,20 @@ fn compare(c: &mut Cluster, rsc: RscIx, node: NodeIx, op: &Element, name: &str, 
     let all_changed = all != recorded;
     Some(Digests {
         all_changed,
-        restart_changed: restart.unwrap_or(false) && interval_ms == 0 && all_changed || restart == Some(true) && interval_ms == 0,
+        restart_changed: restart.unwrap_or(false) && interval_ms == 0 && all_changed
+            || restart == Some(true) && interval_ms == 0,
         reloadable: restart.is_some(),
     })
 }
 
 /// Parameters an operation's digest is made of.
-pub(crate) fn digest_params(c: &mut Cluster, rsc: RscIx, node: NodeIx, name: &str, interval_ms: u32) -> BTreeMap<String, String> {
+pub(crate) fn digest_params(
+    c: &mut Cluster,
+    rsc: RscIx,
+    node: NodeIx,
+    name: &str,
+    interval_ms: u32,
+) -> BTreeMap<String, String> {
     let found = actions::find_op(c, rsc, name, interval_ms, true);
     let op = actions::read_op_meta(c, rsc, found, name, interval_ms);
     let mut out = (*resources::params(c, rsc, Some(node))).clone();

@@ -34,10 +34,19 @@ pub(crate) fn apply_all(c: &mut Cluster, rsc: RscIx) {
     let this_with = this_with(c, rsc);
     let with_this = with_this(c, rsc);
     let mandatory = |c: &Cluster, ix: usize| c.colocations[ix].score.abs() >= INFINITY;
-    for ix in this_with.iter().filter(|ix| mandatory(c, **ix)).copied().collect::<Vec<_>>() {
+    for ix in this_with
+        .iter()
+        .filter(|ix| mandatory(c, **ix))
+        .copied()
+        .collect::<Vec<_>>()
+    {
         apply_this_with(c, ix, rsc);
     }
-    for ix in this_with.into_iter().filter(|ix| !mandatory(c, *ix)).collect::<Vec<_>>() {
+    for ix in this_with
+        .into_iter()
+        .filter(|ix| !mandatory(c, *ix))
+        .collect::<Vec<_>>()
+    {
         apply_this_with(c, ix, rsc);
     }
     for ix in with_this {
@@ -52,10 +61,10 @@ fn apply_this_with(c: &mut Cluster, ix: usize, rsc: RscIx) {
     assign(c, primary, None, true);
     let archive = keep.then(|| c.rscs[rsc].allowed.clone());
     apply(c, rsc, primary, ix, true);
-    if let Some(archive) = archive {
-        if !any_available(c, &c.rscs[rsc].allowed) {
-            c.rscs[rsc].allowed = archive;
-        }
+    if let Some(archive) = archive
+        && !any_available(c, &c.rscs[rsc].allowed)
+    {
+        c.rscs[rsc].allowed = archive;
     }
 }
 
@@ -68,7 +77,11 @@ pub(crate) fn add_dependent_scores(c: &mut Cluster, ix: usize, target: RscIx) {
     c.rscs[target].allowed = table.clone();
     // A clone has many places: what a dependent dislikes is no reason to ban one.
     let collective = matches!(c.rscs[target].kind, Kind::Clone | Kind::Bundle);
-    let select = Select { this_with: false, nonnegative: collective, active: true };
+    let select = Select {
+        this_with: false,
+        nonnegative: collective,
+        active: true,
+    };
     add_colocated(c, dependent, target, &mut table, Some(ix), factor, select);
     c.rscs[target].allowed = table;
 }
@@ -129,9 +142,12 @@ fn collect_with_this(c: &Cluster, rsc: RscIx, origin: RscIx, out: &mut Vec<usize
             }
             if origin == rsc && c.is_group_colocated(rsc) {
                 for member in &r.children {
-                    out.extend(c.rscs[*member].with_this.iter().filter(|ix| {
-                        c.rscs[c.colocations[**ix].dependent].parent != Some(rsc)
-                    }));
+                    out.extend(
+                        c.rscs[*member]
+                            .with_this
+                            .iter()
+                            .filter(|ix| c.rscs[c.colocations[**ix].dependent].parent != Some(rsc)),
+                    );
                 }
             }
         }
@@ -192,7 +208,13 @@ fn any_available(c: &Cluster, table: &NodeTable) -> bool {
 }
 
 /// Applies the colocation `ix` to `dependent`, given where `primary` is.
-pub(crate) fn apply(c: &mut Cluster, dependent: RscIx, primary: RscIx, ix: usize, for_dependent: bool) {
+pub(crate) fn apply(
+    c: &mut Cluster,
+    dependent: RscIx,
+    primary: RscIx,
+    ix: usize,
+    for_dependent: bool,
+) {
     if for_dependent {
         if c.rscs[dependent].kind == Kind::Group {
             return group_as_dependent(c, dependent, primary, ix);
@@ -217,7 +239,9 @@ fn group_as_dependent(c: &mut Cluster, group: RscIx, primary: RscIx, ix: usize) 
     }
     if c.colocations[ix].score >= INFINITY {
         let id = c.colocations[ix].id.clone();
-        c.problem(format!("colocation '{id}': a group whose members may be apart cannot be tied to a place"));
+        c.problem(format!(
+            "colocation '{id}': a group whose members may be apart cannot be tied to a place"
+        ));
         return;
     }
     for member in members {
@@ -232,7 +256,11 @@ fn group_as_primary(c: &mut Cluster, dependent: RscIx, group: RscIx, ix: usize) 
     let members = c.rscs[group].children.clone();
     let score = c.colocations[ix].score;
     if c.is_group_colocated(group) {
-        let member = if score >= INFINITY { members.last() } else { members.first() };
+        let member = if score >= INFINITY {
+            members.last()
+        } else {
+            members.first()
+        };
         if let Some(member) = member {
             apply(c, dependent, *member, ix, false);
         }
@@ -240,7 +268,9 @@ fn group_as_primary(c: &mut Cluster, dependent: RscIx, group: RscIx, ix: usize) 
     }
     if score >= INFINITY {
         let id = c.colocations[ix].id.clone();
-        c.problem(format!("colocation '{id}': nothing can be tied to a group whose members may be apart"));
+        c.problem(format!(
+            "colocation '{id}': nothing can be tied to a group whose members may be apart"
+        ));
         return;
     }
     for member in members {
@@ -257,7 +287,13 @@ fn primitive_as_primary(c: &mut Cluster, dependent: RscIx, primary: RscIx, ix: u
 }
 
 /// What a colocation can still change for a dependent resource.
-pub(crate) fn affects(c: &Cluster, dependent: RscIx, primary: RscIx, ix: usize, preview: bool) -> Affects {
+pub(crate) fn affects(
+    c: &Cluster,
+    dependent: RscIx,
+    primary: RscIx,
+    ix: usize,
+    preview: bool,
+) -> Affects {
     let col = &c.colocations[ix];
     if !preview && c.rscs[primary].unassigned {
         return Affects::Nothing;
@@ -301,7 +337,9 @@ fn to_scores(c: &mut Cluster, dependent: RscIx, primary: RscIx, ix: usize) {
     if place.is_none() && col.score < 0 {
         return;
     }
-    let wanted = place.and_then(|node| attribute(c, node, &col.attribute)).map(str::to_owned);
+    let wanted = place
+        .and_then(|node| attribute(c, node, &col.attribute))
+        .map(str::to_owned);
     let mut work = c.rscs[dependent].allowed.clone();
     for (node, entry) in work.entries_mut() {
         if place.is_none() {
@@ -333,10 +371,15 @@ fn to_priority(c: &mut Cluster, dependent: RscIx, primary: RscIx, ix: usize) {
         }
         return;
     }
-    if col.primary_role != Role::Unknown && col.primary_role != c.state(role_of(c, primary), false) {
+    if col.primary_role != Role::Unknown && col.primary_role != c.state(role_of(c, primary), false)
+    {
         return;
     }
-    let delta = if col.dependent_role == Role::Unpromoted { -col.score } else { col.score };
+    let delta = if col.dependent_role == Role::Unpromoted {
+        -col.score
+    } else {
+        col.score
+    };
     let r = &mut c.rscs[dependent];
     r.promotion_priority = score::add(delta, r.promotion_priority);
 }
@@ -448,8 +491,10 @@ fn promotable_to_scores(c: &mut Cluster, dependent: RscIx, clone: RscIx, ix: usi
     if col.score < INFINITY {
         return;
     }
-    let values: Vec<Option<String>> =
-        chosen.iter().map(|n| attribute(c, *n, &col.attribute).map(str::to_owned)).collect();
+    let values: Vec<Option<String>> = chosen
+        .iter()
+        .map(|n| attribute(c, *n, &col.attribute).map(str::to_owned))
+        .collect();
     let mut table = std::mem::take(&mut c.rscs[dependent].allowed);
     for (n, entry) in table.entries_mut() {
         let value = attribute(c, n, &col.attribute).map(str::to_owned);
@@ -464,7 +509,11 @@ fn promotable_to_scores(c: &mut Cluster, dependent: RscIx, clone: RscIx, ix: usi
 
 /// Score of the node an instance was put on.
 fn first_score(c: &Cluster, instance: RscIx, node: NodeIx) -> i32 {
-    let holder = c.rscs[instance].children.first().copied().unwrap_or(instance);
+    let holder = c.rscs[instance]
+        .children
+        .first()
+        .copied()
+        .unwrap_or(instance);
     c.rscs[holder].allowed.get(node).map_or(0, |e| e.score)
 }
 
@@ -492,7 +541,11 @@ pub(crate) fn add_colocated(
     let source = match c.rscs[source].kind {
         Kind::Group => {
             let members = &c.rscs[source].children;
-            let member = if select.this_with { members.last() } else { members.first() };
+            let member = if select.this_with {
+                members.last()
+            } else {
+                members.first()
+            };
             match member {
                 Some(member) => {
                     if c.rscs[source].updating_nodes {
@@ -534,10 +587,18 @@ fn add_colocated_of(
         return;
     }
     if any_available(c, &work) {
-        let next = if select.this_with { this_with(c, source) } else { with_this(c, source) };
+        let next = if select.this_with {
+            this_with(c, source)
+        } else {
+            with_this(c, source)
+        };
         for other in next {
             let col = &c.colocations[other];
-            let (rsc, more) = if select.this_with { (col.primary, col.score) } else { (col.dependent, col.score) };
+            let (rsc, more) = if select.this_with {
+                (col.primary, col.score)
+            } else {
+                (col.dependent, col.score)
+            };
             if !select.this_with && !has_influence(c, other, None) {
                 continue;
             }
@@ -581,7 +642,11 @@ fn add_matching(
             continue;
         }
         let exact = factor * score as f32;
-        let mut delta = if exact < 0.0 { (exact - 0.5) as i32 } else { (exact + 0.5) as i32 };
+        let mut delta = if exact < 0.0 {
+            (exact - 0.5) as i32
+        } else {
+            (exact + 0.5) as i32
+        };
         if delta == 0 && score != 0 {
             if factor > 0.0 {
                 delta = 1;
@@ -602,9 +667,17 @@ fn add_matching(
 }
 
 /// For a dependent that is to be promoted, its wishes for the promoted role count too.
-fn promoted_preferences(c: &Cluster, source: RscIx, _target: RscIx, ix: usize) -> Option<NodeTable> {
+fn promoted_preferences(
+    c: &Cluster,
+    source: RscIx,
+    _target: RscIx,
+    ix: usize,
+) -> Option<NodeTable> {
     let col = &c.colocations[ix];
-    if col.dependent != source || col.dependent_role != Role::Promoted || c.rscs[source].kind != Kind::Clone {
+    if col.dependent != source
+        || col.dependent_role != Role::Promoted
+        || c.rscs[source].kind != Kind::Clone
+    {
         return None;
     }
     let mut table = c.rscs[source].allowed.clone();
@@ -621,7 +694,13 @@ fn promoted_preferences(c: &Cluster, source: RscIx, _target: RscIx, ix: usize) -
     Some(table)
 }
 
-fn best_matching(c: &Cluster, table: &NodeTable, name: &Option<String>, value: Option<&str>, same: NodeIx) -> i32 {
+fn best_matching(
+    c: &Cluster,
+    table: &NodeTable,
+    name: &Option<String>,
+    value: Option<&str>,
+    same: NodeIx,
+) -> i32 {
     if name.is_none() {
         return match table.get(same) {
             Some(entry) if c.can_run(same) => entry.score.max(-INFINITY),
@@ -641,12 +720,20 @@ pub(crate) fn colocated_scores(c: &mut Cluster, rsc: RscIx, other: RscIx) -> Nod
     let mut table = c.rscs[rsc].allowed.clone();
     let _ = other;
     for this in [true, false] {
-        let list = if this { this_with(c, rsc) } else { with_this(c, rsc) };
+        let list = if this {
+            this_with(c, rsc)
+        } else {
+            with_this(c, rsc)
+        };
         for ix in list {
             let col = &c.colocations[ix];
             let (peer, score) = (if this { col.primary } else { col.dependent }, col.score);
             let factor = score as f32 / INFINITY as f32;
-            let select = Select { this_with: this, nonnegative: false, active: false };
+            let select = Select {
+                this_with: this,
+                nonnegative: false,
+                active: false,
+            };
             let usable = this || has_influence(c, ix, Some(rsc));
             if usable {
                 add_colocated(c, peer, rsc, &mut table, Some(ix), factor, select);
@@ -655,4 +742,3 @@ pub(crate) fn colocated_scores(c: &mut Cluster, rsc: RscIx, other: RscIx) -> Nod
     }
     table
 }
-

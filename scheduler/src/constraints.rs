@@ -5,7 +5,9 @@ use std::rc::Rc;
 use cib::Element;
 
 use crate::{
-    model::{Cluster, Colocation, Discover, Location, LossPolicy, Role, RscIx, Task, TicketUse, ar},
+    model::{
+        Cluster, Colocation, Discover, Location, LossPolicy, Role, RscIx, Task, TicketUse, ar,
+    },
     nodes::section,
     rules::{self, Context},
     score::{self, INFINITY},
@@ -35,7 +37,10 @@ fn expired(c: &mut Cluster, xml: &Element) -> bool {
     let Some(lifetime) = xml.child("lifetime") else {
         return false;
     };
-    let ctx = Context { now_s: c.now_s, ..Context::default() };
+    let ctx = Context {
+        now_s: c.now_s,
+        ..Context::default()
+    };
     !rules::block_applies(lifetime, &ctx, &mut c.recheck)
 }
 
@@ -48,7 +53,10 @@ pub(crate) fn unpack_tags(c: &mut Cluster) {
         let Some(id) = tag.id() else {
             continue;
         };
-        let members = tag.children_named("obj_ref").filter_map(|r| r.id()).map(str::to_owned);
+        let members = tag
+            .children_named("obj_ref")
+            .filter_map(|r| r.id())
+            .map(str::to_owned);
         c.tags.entry(id.to_owned()).or_default().extend(members);
     }
 }
@@ -95,7 +103,10 @@ fn location(c: &mut Cluster, xml: &Element) {
         let Some(set) = resolve_set(c, set) else {
             continue;
         };
-        let role = set.attr("role").or_else(|| xml.attr("role")).map(str::to_owned);
+        let role = set
+            .attr("role")
+            .or_else(|| xml.attr("role"))
+            .map(str::to_owned);
         for member in members(c, &set, xml) {
             one_location(c, xml, member, role.as_deref(), set.attr("score"), None);
         }
@@ -118,7 +129,9 @@ pub(crate) fn members(c: &mut Cluster, set: &Element, constraint: &Element) -> V
         .filter_map(|r| r.id())
         .map(str::to_owned)
         .collect();
-    ids.iter().flat_map(|id| find_all(c, id, constraint)).collect()
+    ids.iter()
+        .flat_map(|id| find_all(c, id, constraint))
+        .collect()
 }
 
 fn pattern_location(c: &mut Cluster, xml: &Element, pattern: &str) {
@@ -129,7 +142,9 @@ fn pattern_location(c: &mut Cluster, xml: &Element, pattern: &str) {
     for rsc in c.top.clone() {
         let found = crate::pattern::find(pattern, &c.rscs[rsc].id);
         match (found, invert) {
-            (Some(captures), false) => one_location(c, xml, rsc, xml.attr("role"), None, Some(&captures)),
+            (Some(captures), false) => {
+                one_location(c, xml, rsc, xml.attr("role"), None, Some(&captures))
+            }
             (None, true) => one_location(c, xml, rsc, xml.attr("role"), None, None),
             _ => {}
         }
@@ -151,7 +166,12 @@ fn one_location(
     };
     let text = score_override.or_else(|| xml.attr("score"));
     if let Some(name) = xml.attr("node") {
-        let Some(node) = c.node_names.get(name).or_else(|| c.node_ids.get(name)).copied() else {
+        let Some(node) = c
+            .node_names
+            .get(name)
+            .or_else(|| c.node_ids.get(name))
+            .copied()
+        else {
             return;
         };
         let score = text.and_then(score::parse).unwrap_or(0);
@@ -159,7 +179,10 @@ fn one_location(
         add(c, rsc, id_of(xml), role, discover, vec![(node, score)]);
         return;
     }
-    let rules: Vec<Element> = xml.children_named("rule").filter_map(|r| c.ids.resolve(r).cloned()).collect();
+    let rules: Vec<Element> = xml
+        .children_named("rule")
+        .filter_map(|r| c.ids.resolve(r).cloned())
+        .collect();
     for rule in rules {
         rule_location(c, xml, rsc, &rule, role, discover, captures);
     }
@@ -213,7 +236,11 @@ fn rule_location(
             continue;
         }
         let score = match &by_attribute {
-            Some(name) => c.nodes[node].attrs.get(name).and_then(|v| score::parse(v)).unwrap_or(-INFINITY),
+            Some(name) => c.nodes[node]
+                .attrs
+                .get(name)
+                .and_then(|v| score::parse(v))
+                .unwrap_or(-INFINITY),
             None => fixed.unwrap_or(0),
         };
         nodes.push((node, score));
@@ -222,12 +249,24 @@ fn rule_location(
     add(c, rsc, id, role, discover, nodes);
 }
 
-fn add(c: &mut Cluster, rsc: RscIx, id: Rc<str>, role: Role, discover: Discover, nodes: Vec<(usize, i32)>) {
+fn add(
+    c: &mut Cluster,
+    rsc: RscIx,
+    id: Rc<str>,
+    role: Role,
+    discover: Discover,
+    nodes: Vec<(usize, i32)>,
+) {
     if nodes.is_empty() {
         return;
     }
     let ix = c.locations.len();
-    c.locations.push(Location { id, role, discover, nodes });
+    c.locations.push(Location {
+        id,
+        role,
+        discover,
+        nodes,
+    });
     c.rscs[rsc].locations.push(ix);
 }
 
@@ -252,7 +291,11 @@ fn colocation(c: &mut Cluster, xml: &Element) {
 
 fn simple_colocation(c: &mut Cluster, xml: &Element, score: i32) {
     let (Some(dependent), Some(primary)) = (xml.attr("rsc"), xml.attr("with-rsc")) else {
-        c.problem(format!("line {}: colocation '{}' names no two resources", xml.line(), xml.id().unwrap_or("")));
+        c.problem(format!(
+            "line {}: colocation '{}' names no two resources",
+            xml.line(),
+            xml.id().unwrap_or("")
+        ));
         return;
     };
     let dependents = find_all(c, dependent, xml);
@@ -262,7 +305,15 @@ fn simple_colocation(c: &mut Cluster, xml: &Element, score: i32) {
     for d in &dependents {
         for p in &primaries {
             let influence = influence(c, xml, *d);
-            new(c, &id_of(xml), xml.attr("node-attribute"), score, (*d, dependent_role), (*p, primary_role), influence);
+            new(
+                c,
+                &id_of(xml),
+                xml.attr("node-attribute"),
+                score,
+                (*d, dependent_role),
+                (*p, primary_role),
+                influence,
+            );
         }
     }
 }
@@ -274,7 +325,9 @@ fn influence(c: &Cluster, xml: &Element, dependent: RscIx) -> bool {
 }
 
 fn sequential(set: &Element) -> bool {
-    set.attr("sequential").and_then(score::parse_bool).unwrap_or(true)
+    set.attr("sequential")
+        .and_then(score::parse_bool)
+        .unwrap_or(true)
 }
 
 fn within_set(c: &mut Cluster, xml: &Element, set: &Element, score: i32) {
@@ -288,14 +341,30 @@ fn within_set(c: &mut Cluster, xml: &Element, set: &Element, score: i32) {
     if score > 0 {
         for pair in all.windows(2) {
             let influence = influence(c, xml, pair[1]);
-            new(c, &id, None, score, (pair[1], role), (pair[0], role), influence);
+            new(
+                c,
+                &id,
+                None,
+                score,
+                (pair[1], role),
+                (pair[0], role),
+                influence,
+            );
         }
         return;
     }
     for (at, dependent) in all.iter().enumerate() {
         for primary in &all[..at] {
             let influence = influence(c, xml, *dependent);
-            new(c, &id, None, score, (*dependent, role), (*primary, role), influence);
+            new(
+                c,
+                &id,
+                None,
+                score,
+                (*dependent, role),
+                (*primary, role),
+                influence,
+            );
         }
     }
 }
@@ -304,7 +373,10 @@ fn between_sets(c: &mut Cluster, xml: &Element, set1: &Element, set2: &Element, 
     if score == 0 {
         return;
     }
-    let (role1, role2) = (parse_role(c, xml, set1.attr("role")), parse_role(c, xml, set2.attr("role")));
+    let (role1, role2) = (
+        parse_role(c, xml, set1.attr("role")),
+        parse_role(c, xml, set2.attr("role")),
+    );
     let mut dependents = members(c, set1, xml);
     let mut primaries = members(c, set2, xml);
     if sequential(set1) {
@@ -356,9 +428,24 @@ pub(crate) fn new(
 
 /// What must not be together starts on a node only after the other has stopped there.
 fn keep_apart(c: &mut Cluster, first: (RscIx, Role), then: (RscIx, Role)) {
-    let leave = if first.1 == Role::Promoted { Task::Demote } else { Task::Stop };
-    let come = if then.1 == Role::Promoted { Task::Promote } else { Task::Start };
-    crate::ordering::order_tasks(c, first.0, leave, then.0, come, ar::IF_REQUIRED_ON_SAME_NODE);
+    let leave = if first.1 == Role::Promoted {
+        Task::Demote
+    } else {
+        Task::Stop
+    };
+    let come = if then.1 == Role::Promoted {
+        Task::Promote
+    } else {
+        Task::Start
+    };
+    crate::ordering::order_tasks(
+        c,
+        first.0,
+        leave,
+        then.0,
+        come,
+        ar::IF_REQUIRED_ON_SAME_NODE,
+    );
 }
 
 fn ticket(c: &mut Cluster, xml: &Element) {
@@ -394,7 +481,12 @@ fn ticket(c: &mut Cluster, xml: &Element) {
 fn add_ticket(c: &mut Cluster, id: Rc<str>, name: &str, rsc: RscIx, role: Role, loss: LossPolicy) {
     let known = c.tickets.get(name).cloned().unwrap_or_default();
     let ix = c.ticket_uses.len();
-    c.ticket_uses.push(TicketUse { id, ticket: name.to_owned(), rsc, role, loss });
+    c.ticket_uses.push(TicketUse {
+        id,
+        ticket: name.to_owned(),
+        role,
+        loss,
+    });
     c.rscs[rsc].tickets.push(ix);
     if !known.granted || known.standby {
         apply_missing_ticket(c, rsc, ix, known.granted);

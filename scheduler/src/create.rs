@@ -2,11 +2,9 @@
 //! and the orderings within a resource.
 
 use crate::{
-    actions,
-    assign::available,
-    constraints, migration,
+    actions, constraints, migration,
     model::{Cluster, Kind, MultiplyActive, NodeIx, Role, RscIx, Task, ar},
-    ordering::{order_actions, order_task_action, order_tasks},
+    ordering::order_tasks,
     recurring,
     score::INFINITY,
 };
@@ -39,17 +37,35 @@ fn internal_primitive(c: &mut Cluster, rsc: RscIx) {
         Task::Start,
         ar::ORDERED | ar::FIRST_IMPLIES_THEN | ar::INTERMEDIATE_STOP,
     );
-    let promotable = c.clone_of(rsc).is_some_and(|clone| c.rscs[clone].promotable);
+    let promotable = c
+        .clone_of(rsc)
+        .is_some_and(|clone| c.rscs[clone].promotable);
     if promotable || c.rscs[rsc].promotable {
-        order_tasks(c, rsc, Task::Demote, rsc, Task::Stop, ar::ORDERED | ar::PROMOTED_THEN_IMPLIES_FIRST);
-        order_tasks(c, rsc, Task::Start, rsc, Task::Promote, ar::UNRUNNABLE_FIRST_BLOCKS);
+        order_tasks(
+            c,
+            rsc,
+            Task::Demote,
+            rsc,
+            Task::Stop,
+            ar::ORDERED | ar::PROMOTED_THEN_IMPLIES_FIRST,
+        );
+        order_tasks(
+            c,
+            rsc,
+            Task::Start,
+            rsc,
+            Task::Promote,
+            ar::UNRUNNABLE_FIRST_BLOCKS,
+        );
     }
     crate::remote::internal(c, rsc);
     crate::utilization::order(c, rsc);
 }
 
 fn internal_group(c: &mut Cluster, rsc: RscIx) {
-    let promotable = c.clone_of(rsc).is_some_and(|clone| c.rscs[clone].promotable);
+    let promotable = c
+        .clone_of(rsc)
+        .is_some_and(|clone| c.rscs[clone].promotable);
     let (ordered, colocated) = (c.is_group_ordered(rsc), c.is_group_colocated(rsc));
     let mut previous: Option<RscIx> = None;
     let mut last_active: Option<RscIx> = None;
@@ -58,22 +74,60 @@ fn internal_group(c: &mut Cluster, rsc: RscIx) {
         if let Some(previous) = previous.filter(|_| colocated) {
             let influence = c.rscs[member].critical;
             let id = "#group-members".into();
-            constraints::new(c, &id, None, INFINITY, (member, Role::Unknown), (previous, Role::Unknown), influence);
+            constraints::new(
+                c,
+                &id,
+                None,
+                INFINITY,
+                (member, Role::Unknown),
+                (previous, Role::Unknown),
+                influence,
+            );
         }
         if promotable {
-            order_tasks(c, rsc, Task::Demote, member, Task::Demote, ar::THEN_IMPLIES_FIRST_GRAPHED);
-            order_tasks(c, member, Task::Demote, rsc, Task::Demoted, ar::FIRST_IMPLIES_THEN_GRAPHED);
-            order_tasks(c, rsc, Task::Promote, member, Task::Promote, ar::UNRUNNABLE_FIRST_BLOCKS);
+            order_tasks(
+                c,
+                rsc,
+                Task::Demote,
+                member,
+                Task::Demote,
+                ar::THEN_IMPLIES_FIRST_GRAPHED,
+            );
+            order_tasks(
+                c,
+                member,
+                Task::Demote,
+                rsc,
+                Task::Demoted,
+                ar::FIRST_IMPLIES_THEN_GRAPHED,
+            );
+            order_tasks(
+                c,
+                rsc,
+                Task::Promote,
+                member,
+                Task::Promote,
+                ar::UNRUNNABLE_FIRST_BLOCKS,
+            );
             order_tasks(
                 c,
                 member,
                 Task::Promote,
                 rsc,
                 Task::Promoted,
-                ar::UNRUNNABLE_FIRST_BLOCKS | ar::FIRST_IMPLIES_THEN | ar::FIRST_IMPLIES_THEN_GRAPHED,
+                ar::UNRUNNABLE_FIRST_BLOCKS
+                    | ar::FIRST_IMPLIES_THEN
+                    | ar::FIRST_IMPLIES_THEN_GRAPHED,
             );
         }
-        order_tasks(c, rsc, Task::Start, member, Task::Start, ar::THEN_IMPLIES_FIRST_GRAPHED);
+        order_tasks(
+            c,
+            rsc,
+            Task::Start,
+            member,
+            Task::Start,
+            ar::THEN_IMPLIES_FIRST_GRAPHED,
+        );
         order_tasks(
             c,
             member,
@@ -82,8 +136,22 @@ fn internal_group(c: &mut Cluster, rsc: RscIx) {
             Task::Running,
             ar::UNRUNNABLE_FIRST_BLOCKS | ar::FIRST_IMPLIES_THEN | ar::FIRST_IMPLIES_THEN_GRAPHED,
         );
-        order_tasks(c, rsc, Task::Stop, member, Task::Stop, ar::THEN_IMPLIES_FIRST_GRAPHED);
-        order_tasks(c, member, Task::Stop, rsc, Task::Stopped, ar::FIRST_IMPLIES_THEN_GRAPHED);
+        order_tasks(
+            c,
+            rsc,
+            Task::Stop,
+            member,
+            Task::Stop,
+            ar::THEN_IMPLIES_FIRST_GRAPHED,
+        );
+        order_tasks(
+            c,
+            member,
+            Task::Stop,
+            rsc,
+            Task::Stopped,
+            ar::FIRST_IMPLIES_THEN_GRAPHED,
+        );
         if let Some(previous) = previous.filter(|_| ordered) {
             order_members(c, previous, member, promotable);
         }
@@ -95,8 +163,22 @@ fn internal_group(c: &mut Cluster, rsc: RscIx) {
         }
         previous = Some(member);
     }
-    order_tasks(c, rsc, Task::Stop, rsc, Task::Stopped, ar::UNRUNNABLE_FIRST_BLOCKS);
-    order_tasks(c, rsc, Task::Start, rsc, Task::Running, ar::UNRUNNABLE_FIRST_BLOCKS);
+    order_tasks(
+        c,
+        rsc,
+        Task::Stop,
+        rsc,
+        Task::Stopped,
+        ar::UNRUNNABLE_FIRST_BLOCKS,
+    );
+    order_tasks(
+        c,
+        rsc,
+        Task::Start,
+        rsc,
+        Task::Running,
+        ar::UNRUNNABLE_FIRST_BLOCKS,
+    );
     order_tasks(c, rsc, Task::Stopped, rsc, Task::Start, ar::ORDERED);
 }
 
@@ -107,7 +189,10 @@ fn order_members(c: &mut Cluster, previous: RscIx, member: RscIx, promotable: bo
         order_tasks(c, previous, Task::Promote, member, Task::Promote, implied);
         order_tasks(c, member, Task::Demote, previous, Task::Demote, ar::ORDERED);
     }
-    let (before, after) = (c.rscs[previous].running_on.is_empty(), !c.rscs[member].running_on.is_empty());
+    let (before, after) = (
+        c.rscs[previous].running_on.is_empty(),
+        !c.rscs[member].running_on.is_empty(),
+    );
     if before && after {
         // Something later in the group is up without what it stands on: down with it first.
         order_tasks(
@@ -123,17 +208,42 @@ fn order_members(c: &mut Cluster, previous: RscIx, member: RscIx, promotable: bo
 
 fn internal_clone(c: &mut Cluster, rsc: RscIx) {
     order_tasks(c, rsc, Task::Stopped, rsc, Task::Start, ar::ORDERED);
-    order_tasks(c, rsc, Task::Start, rsc, Task::Running, ar::UNRUNNABLE_FIRST_BLOCKS);
-    order_tasks(c, rsc, Task::Stop, rsc, Task::Stopped, ar::UNRUNNABLE_FIRST_BLOCKS);
+    order_tasks(
+        c,
+        rsc,
+        Task::Start,
+        rsc,
+        Task::Running,
+        ar::UNRUNNABLE_FIRST_BLOCKS,
+    );
+    order_tasks(
+        c,
+        rsc,
+        Task::Stop,
+        rsc,
+        Task::Stopped,
+        ar::UNRUNNABLE_FIRST_BLOCKS,
+    );
     if c.rscs[rsc].promotable {
         order_tasks(c, rsc, Task::Demoted, rsc, Task::Stop, ar::ORDERED);
-        order_tasks(c, rsc, Task::Running, rsc, Task::Promote, ar::UNRUNNABLE_FIRST_BLOCKS);
+        order_tasks(
+            c,
+            rsc,
+            Task::Running,
+            rsc,
+            Task::Promote,
+            ar::UNRUNNABLE_FIRST_BLOCKS,
+        );
     }
     let ordered = c.rscs[rsc].clone.ordered;
     let mut children = c.rscs[rsc].children.clone();
     if ordered {
         children.sort_by_key(|child| {
-            c.rscs[*child].id.rsplit_once(':').and_then(|(_, n)| n.parse::<u32>().ok()).unwrap_or(0)
+            c.rscs[*child]
+                .id
+                .rsplit_once(':')
+                .and_then(|(_, n)| n.parse::<u32>().ok())
+                .unwrap_or(0)
         });
     }
     let mut previous: Option<RscIx> = None;
@@ -148,9 +258,30 @@ fn internal_clone(c: &mut Cluster, rsc: RscIx) {
             Task::Start,
             ar::UNRUNNABLE_FIRST_BLOCKS | ar::THEN_IMPLIES_FIRST_GRAPHED,
         );
-        order_tasks(c, child, Task::Start, rsc, Task::Running, ar::FIRST_IMPLIES_THEN_GRAPHED);
-        order_tasks(c, rsc, Task::Stop, child, Task::Stop, ar::THEN_IMPLIES_FIRST_GRAPHED);
-        order_tasks(c, child, Task::Stop, rsc, Task::Stopped, ar::FIRST_IMPLIES_THEN_GRAPHED);
+        order_tasks(
+            c,
+            child,
+            Task::Start,
+            rsc,
+            Task::Running,
+            ar::FIRST_IMPLIES_THEN_GRAPHED,
+        );
+        order_tasks(
+            c,
+            rsc,
+            Task::Stop,
+            child,
+            Task::Stop,
+            ar::THEN_IMPLIES_FIRST_GRAPHED,
+        );
+        order_tasks(
+            c,
+            child,
+            Task::Stop,
+            rsc,
+            Task::Stopped,
+            ar::FIRST_IMPLIES_THEN_GRAPHED,
+        );
         if let Some(previous) = previous.filter(|_| ordered) {
             order_tasks(c, previous, Task::Start, child, Task::Start, ar::ORDERED);
         }
@@ -181,12 +312,47 @@ fn internal_promotable(c: &mut Cluster, rsc: RscIx, children: &[RscIx], ordered:
     }
     let mut previous: Option<RscIx> = None;
     for child in children {
-        order_tasks(c, rsc, Task::Promote, *child, Task::Promote, ar::THEN_IMPLIES_FIRST_GRAPHED);
-        order_tasks(c, *child, Task::Promote, rsc, Task::Promoted, ar::FIRST_IMPLIES_THEN_GRAPHED);
-        order_tasks(c, rsc, Task::Demote, *child, Task::Demote, ar::THEN_IMPLIES_FIRST_GRAPHED);
-        order_tasks(c, *child, Task::Demote, rsc, Task::Demoted, ar::FIRST_IMPLIES_THEN_GRAPHED);
+        order_tasks(
+            c,
+            rsc,
+            Task::Promote,
+            *child,
+            Task::Promote,
+            ar::THEN_IMPLIES_FIRST_GRAPHED,
+        );
+        order_tasks(
+            c,
+            *child,
+            Task::Promote,
+            rsc,
+            Task::Promoted,
+            ar::FIRST_IMPLIES_THEN_GRAPHED,
+        );
+        order_tasks(
+            c,
+            rsc,
+            Task::Demote,
+            *child,
+            Task::Demote,
+            ar::THEN_IMPLIES_FIRST_GRAPHED,
+        );
+        order_tasks(
+            c,
+            *child,
+            Task::Demote,
+            rsc,
+            Task::Demoted,
+            ar::FIRST_IMPLIES_THEN_GRAPHED,
+        );
         if let Some(previous) = previous.filter(|_| ordered) {
-            order_tasks(c, previous, Task::Promote, *child, Task::Promote, ar::ORDERED);
+            order_tasks(
+                c,
+                previous,
+                Task::Promote,
+                *child,
+                Task::Promote,
+                ar::ORDERED,
+            );
             order_tasks(c, *child, Task::Demote, previous, Task::Demote, ar::ORDERED);
         }
         previous = Some(*child);
@@ -230,7 +396,13 @@ pub(crate) fn create(c: &mut Cluster, rsc: RscIx) {
 }
 
 /// A pseudo-action of a collection.
-pub(crate) fn pseudo(c: &mut Cluster, rsc: RscIx, task: Task, optional: bool, runnable: bool) -> usize {
+pub(crate) fn pseudo(
+    c: &mut Cluster,
+    rsc: RscIx,
+    task: Task,
+    optional: bool,
+    runnable: bool,
+) -> usize {
     let ix = actions::action(c, rsc, task, 0, None, optional);
     let a = &mut c.acts[ix];
     a.pseudo = true;
@@ -245,7 +417,9 @@ fn group(c: &mut Cluster, rsc: RscIx) {
     for task in [Task::Start, Task::Running, Task::Stop, Task::Stopped] {
         pseudo(c, rsc, task, true, true);
     }
-    let promotable = c.clone_of(rsc).is_some_and(|clone| c.rscs[clone].promotable);
+    let promotable = c
+        .clone_of(rsc)
+        .is_some_and(|clone| c.rscs[clone].promotable);
     if promotable {
         for task in [Task::Demote, Task::Demoted, Task::Promote, Task::Promoted] {
             pseudo(c, rsc, task, true, true);
@@ -296,7 +470,13 @@ pub(crate) fn collective(c: &mut Cluster, rsc: RscIx) {
         motion(c, child, &mut state);
     }
     let start = pseudo(c, rsc, Task::Start, !state.starting, true);
-    let started = pseudo(c, rsc, Task::Running, !state.starting, state.active || state.starting);
+    let started = pseudo(
+        c,
+        rsc,
+        Task::Running,
+        !state.starting,
+        state.active || state.starting,
+    );
     c.acts[started].priority = INFINITY;
     let stop = pseudo(c, rsc, Task::Stop, !state.stopping, true);
     let stopped = pseudo(c, rsc, Task::Stopped, !state.stopping, true);
@@ -349,7 +529,14 @@ fn step(from: Role, to: Role) -> Role {
     }
 }
 
-fn transition(c: &mut Cluster, rsc: RscIx, node: Option<NodeIx>, from: Role, to: Role, optional: bool) {
+fn transition(
+    c: &mut Cluster,
+    rsc: RscIx,
+    node: Option<NodeIx>,
+    from: Role,
+    to: Role,
+    optional: bool,
+) {
     use Role::{Promoted, Started, Stopped, Unknown, Unpromoted};
     match (from, to) {
         (Started | Unpromoted, Stopped) => stop(c, rsc, optional),
@@ -363,7 +550,9 @@ fn transition(c: &mut Cluster, rsc: RscIx, node: Option<NodeIx>, from: Role, to:
 fn primitive(c: &mut Cluster, rsc: RscIx) {
     if c.rscs[rsc].next_role == Role::Unknown {
         let assigned = c.rscs[rsc].assigned.is_some();
-        let promotable = c.clone_of(rsc).is_some_and(|clone| c.rscs[clone].promotable);
+        let promotable = c
+            .clone_of(rsc)
+            .is_some_and(|clone| c.rscs[clone].promotable);
         c.rscs[rsc].next_role = match (assigned, promotable) {
             (false, _) => Role::Stopped,
             (true, false) => Role::Started,
@@ -388,7 +577,10 @@ fn primitive(c: &mut Cluster, rsc: RscIx) {
         && current == source
         && target.is_some()
         && target == assigned
-        && [source, target].iter().flatten().all(|n| c.rscs[rsc].running_on.contains(n));
+        && [source, target]
+            .iter()
+            .flatten()
+            .all(|n| c.rscs[rsc].running_on.contains(n));
     if !continues && (source.is_some() || target.is_some()) {
         if all_active > 2 {
             multiply_active = true;
@@ -424,7 +616,10 @@ fn primitive(c: &mut Cluster, rsc: RscIx) {
         let ix = actions::start(c, rsc, assigned, true);
         c.acts[ix].print_always = true;
     }
-    let moving = current.is_some() && assigned.is_some() && current != assigned && c.rscs[rsc].next_role > Role::Stopped;
+    let moving = current.is_some()
+        && assigned.is_some()
+        && current != assigned
+        && c.rscs[rsc].next_role > Role::Stopped;
     if moving {
         need_stop = true;
     } else if c.rscs[rsc].failed {
@@ -451,7 +646,13 @@ fn primitive(c: &mut Cluster, rsc: RscIx) {
 }
 
 /// Down and up again where it is, in case that is needed.
-fn restart(c: &mut Cluster, rsc: RscIx, current: Option<NodeIx>, need_stop: bool, need_promote: bool) {
+fn restart(
+    c: &mut Cluster,
+    rsc: RscIx,
+    current: Option<NodeIx>,
+    need_stop: bool,
+    need_promote: bool,
+) {
     let was = c.rscs[rsc].role;
     let mut role = was;
     while role != Role::Stopped {
@@ -491,7 +692,10 @@ fn advance(c: &mut Cluster, rsc: RscIx) {
 
 fn stop(c: &mut Cluster, rsc: RscIx, optional: bool) {
     for node in c.rscs[rsc].running_on.clone() {
-        if c.rscs[rsc].stop_unexpected && c.rscs[rsc].assigned == Some(node) && c.rscs[rsc].next_role > Role::Stopped {
+        if c.rscs[rsc].stop_unexpected
+            && c.rscs[rsc].assigned == Some(node)
+            && c.rscs[rsc].next_role > Role::Stopped
+        {
             continue;
         }
         if c.rscs[rsc].partial_target == Some(node) && c.rscs[rsc].assigned == Some(node) {
@@ -536,19 +740,29 @@ fn clean_up(c: &mut Cluster, rsc: RscIx, node: NodeIx, optional: bool) {
         return;
     }
     actions::action(c, rsc, Task::Delete, 0, Some(node), optional);
-    let flags = if optional { ar::FIRST_IMPLIES_THEN } else { ar::ORDERED };
+    let flags = if optional {
+        ar::FIRST_IMPLIES_THEN
+    } else {
+        ar::ORDERED
+    };
     order_tasks(c, rsc, Task::Stop, rsc, Task::Delete, flags);
     order_tasks(c, rsc, Task::Delete, rsc, Task::Start, flags);
 }
 
 fn expected_there(c: &Cluster, rsc: RscIx, node: Option<NodeIx>) -> bool {
     let r = &c.rscs[rsc];
-    r.stop_unexpected && r.running_on.len() > 1 && node.is_some_and(|n| r.running_on.contains(&n)) && r.next_role > Role::Stopped
+    r.stop_unexpected
+        && r.running_on.len() > 1
+        && node.is_some_and(|n| r.running_on.contains(&n))
+        && r.next_role > Role::Stopped
 }
 
 fn promote(c: &mut Cluster, rsc: RscIx, node: Option<NodeIx>, optional: bool) {
     let starts: Vec<usize> = crate::ordering::find_actions(c, rsc, Task::Start, 0);
-    let runnable = starts.iter().filter(|ix| c.acts[**ix].node == node).all(|ix| c.acts[*ix].runnable);
+    let runnable = starts
+        .iter()
+        .filter(|ix| c.acts[**ix].node == node)
+        .all(|ix| c.acts[*ix].runnable);
     let ix = actions::promote(c, rsc, node, optional);
     if runnable {
         if expected_there(c, rsc, node) {
@@ -569,19 +783,4 @@ fn demote(c: &mut Cluster, rsc: RscIx, optional: bool) {
         let ix = actions::demote(c, rsc, node, optional);
         let _ = ix;
     }
-}
-
-/// Orders a resource's operation before another resource's, whatever it is for.
-pub(crate) fn then_action(c: &mut Cluster, rsc: RscIx, task: Task, act: usize, flags: u32) {
-    order_task_action(c, rsc, task, act, flags);
-}
-
-/// Whether a node could take a resource.
-pub(crate) fn could_take(c: &Cluster, rsc: RscIx, node: NodeIx) -> bool {
-    available(c, rsc, node, true, false)
-}
-
-/// Adds an edge; used by parts that hold actions.
-pub(crate) fn edge(c: &mut Cluster, first: usize, then: usize, flags: u32) {
-    order_actions(c, first, then, flags);
 }

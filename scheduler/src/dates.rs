@@ -37,7 +37,11 @@ fn date_of(days: i64) -> (i64, i64, i64) {
 }
 
 fn days_in_month(year: i64, month: i64) -> i64 {
-    let (y, m) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+    let (y, m) = if month == 12 {
+        (year + 1, 1)
+    } else {
+        (year, month + 1)
+    };
     days_of(y, m, 1) - days_of(year, month, 1)
 }
 
@@ -82,8 +86,16 @@ pub fn parse_moment(text: &str) -> Option<i64> {
         .find(['T', ' '])
         .filter(|at| *at > 0)
         .unwrap_or(text.len());
-    let days = if text.starts_with('T') { 0 } else { parse_date(&text[..split])? };
-    let time = text.get(split..).unwrap_or("").trim_start_matches(['T', ' ']).trim();
+    let days = if text.starts_with('T') {
+        0
+    } else {
+        parse_date(&text[..split])?
+    };
+    let time = text
+        .get(split..)
+        .unwrap_or("")
+        .trim_start_matches(['T', ' '])
+        .trim();
     if time.is_empty() {
         return Some(days * 86_400);
     }
@@ -98,9 +110,11 @@ fn parse_date(text: &str) -> Option<i64> {
         [y, m, d] => calendar(y.parse().ok()?, m.parse().ok()?, d.parse().ok()?),
         [y, d] if d.len() == 3 => Some(days_of(y.parse().ok()?, 1, 1) + d.parse::<i64>().ok()? - 1),
         [y, m] => calendar(y.parse().ok()?, m.parse().ok()?, 1),
-        [all] if all.len() == 8 && all.is_ascii() => {
-            calendar(all[..4].parse().ok()?, all[4..6].parse().ok()?, all[6..].parse().ok()?)
-        }
+        [all] if all.len() == 8 && all.is_ascii() => calendar(
+            all[..4].parse().ok()?,
+            all[4..6].parse().ok()?,
+            all[6..].parse().ok()?,
+        ),
         [all] if all.len() == 7 && all.is_ascii() && !all.contains('W') => {
             Some(days_of(all[..4].parse().ok()?, 1, 1) + all[4..].parse::<i64>().ok()? - 1)
         }
@@ -115,7 +129,8 @@ fn calendar(year: i64, month: i64, day: i64) -> Option<i64> {
 }
 
 fn week_date(year: &str, week: &str, day: &str) -> Option<i64> {
-    let (year, week, day): (i64, i64, i64) = (year.parse().ok()?, week.parse().ok()?, day.parse().ok()?);
+    let (year, week, day): (i64, i64, i64) =
+        (year.parse().ok()?, week.parse().ok()?, day.parse().ok()?);
     ((1..=53).contains(&week) && (1..=7).contains(&day)).then(|| week_start(year, week) + day - 1)
 }
 
@@ -123,8 +138,14 @@ fn parse_time(text: &str) -> Option<(i64, i64)> {
     let zone_at = text.find(['Z', '+', '-']).unwrap_or(text.len());
     let clock = text[..zone_at].trim();
     let zone = text[zone_at..].trim();
-    let digits: String = clock.split('.').next()?.chars().filter(|c| *c != ':').collect();
-    let two = |at: usize| -> Option<i64> { digits.get(at..at + 2).map_or(Some(0), |d| d.parse().ok()) };
+    let digits: String = clock
+        .split('.')
+        .next()?
+        .chars()
+        .filter(|c| *c != ':')
+        .collect();
+    let two =
+        |at: usize| -> Option<i64> { digits.get(at..at + 2).map_or(Some(0), |d| d.parse().ok()) };
     let seconds = two(0)? * 3600 + two(2)? * 60 + two(4)?;
     let offset = match zone.as_bytes().first() {
         None | Some(b'Z') => 0,

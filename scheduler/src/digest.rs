@@ -41,7 +41,11 @@ fn escape(value: &str, out: &mut String) {
 
 /// Whether an attribute of an action is one the cluster added, not a parameter of the agent.
 pub fn is_meta(name: &str) -> bool {
-    name.starts_with("CRM_meta_") || matches!(name, "crm_feature_set" | "rsc_provides" | "op_target_rc" | "id")
+    name.starts_with("CRM_meta_")
+        || matches!(
+            name,
+            "crm_feature_set" | "rsc_provides" | "op_target_rc" | "id"
+        )
 }
 
 #[cfg(test)]

@@ -44,7 +44,12 @@ pub(crate) fn count(c: &mut Cluster, rsc: RscIx, node: NodeIx, effective: bool) 
         }
     }
     let timeout_s = c.rscs[rsc].failure_timeout_ms / 1000;
-    if effective && out.count > 0 && timeout_s > 0 && out.last_s > 0 && !failure_blocks(c, rsc, node) {
+    if effective
+        && out.count > 0
+        && timeout_s > 0
+        && out.last_s > 0
+        && !failure_blocks(c, rsc, node)
+    {
         if c.now_s > out.last_s + timeout_s {
             out.count = 0;
         } else {
@@ -89,14 +94,17 @@ fn failure_blocks(c: &mut Cluster, rsc: RscIx, node: NodeIx) -> bool {
         .iter()
         .filter(|op| {
             let inline = op.xml.attr("on-fail");
-            inline.is_some_and(|v| v == "block") || inline.is_none() && op.xml.child("meta_attributes").is_some()
+            inline.is_some_and(|v| v == "block")
+                || inline.is_none() && op.xml.child("meta_attributes").is_some()
         })
         .map(|op| (op.name.clone(), op.interval_ms))
         .collect();
     let id = c.history_id(rsc).to_owned();
     blocking.into_iter().any(|(name, interval_ms)| {
         let task = Task::parse(&name);
-        if task == Task::Other || actions::op_meta(c, rsc, task, interval_ms).on_fail != OnFail::Block {
+        if task == Task::Other
+            || actions::op_meta(c, rsc, task, interval_ms).on_fail != OnFail::Block
+        {
             return false;
         }
         node_failed_op(c, node, &id, &name, interval_ms)
@@ -124,8 +132,12 @@ fn node_failed_op(c: &Cluster, node: NodeIx, rsc: &str, name: &str, interval_ms:
 
 /// Whether an entry of the history is of a failure.
 pub(crate) fn entry_failed(op: &Element) -> bool {
-    let target = op.attr("transition-key").and_then(|key| key.split(':').nth(2)).unwrap_or("0");
-    op.attr("rc-code").is_some_and(|rc| rc != target) || op.attr("op-status").is_some_and(|s| s != "0" && s != "-1")
+    let target = op
+        .attr("transition-key")
+        .and_then(|key| key.split(':').nth(2))
+        .unwrap_or("0");
+    op.attr("rc-code").is_some_and(|rc| rc != target)
+        || op.attr("op-status").is_some_and(|s| s != "0" && s != "-1")
 }
 
 /// Whether a failed operation is so old that it does not count any more; may ask for its counts to be wiped.
@@ -153,9 +165,6 @@ pub(crate) fn entry_expired(
         if recent.count > 0 && c.now_s < recent.last_s + timeout_s {
             c.recheck.note(c.now_s, recent.last_s + timeout_s);
         }
-        if expired && !failed && false {
-            return false;
-        }
         if expired {
             if count(c, rsc, node, false).count > 0 {
                 if recent.count == 0 {
@@ -168,15 +177,17 @@ pub(crate) fn entry_expired(
             }
         }
     }
-    if let Some(reason) = clear {
-        if c.rscs[rsc].kind == Kind::Primitive {
-            let ix = actions::clear_failcount(c, rsc, node, reason);
-            let remote = c.rscs[rsc].remote_node.filter(|_| c.options.fencing && c.rscs[rsc].remote_reconnect_ms > 0);
-            if let Some(remote) = remote.filter(|n| c.nodes[*n].unclean) {
-                if let Some(fence) = c.nodes[remote].fence_action {
-                    crate::ordering::order_actions(c, fence, ix, crate::model::ar::ORDERED);
-                }
-            }
+    if let Some(reason) = clear
+        && c.rscs[rsc].kind == Kind::Primitive
+    {
+        let ix = actions::clear_failcount(c, rsc, node, reason);
+        let remote = c.rscs[rsc]
+            .remote_node
+            .filter(|_| c.options.fencing && c.rscs[rsc].remote_reconnect_ms > 0);
+        if let Some(remote) = remote.filter(|n| c.nodes[*n].unclean)
+            && let Some(fence) = c.nodes[remote].fence_action
+        {
+            crate::ordering::order_actions(c, fence, ix, crate::model::ar::ORDERED);
         }
     }
     if expired && task == Task::Monitor && interval_ms == 0 && matches!(rc, 0 | 7 | 8 | 190 | 191) {
@@ -187,7 +198,12 @@ pub(crate) fn entry_expired(
 
 /// Whether a resource failed too often on a node to stay or come there.
 pub(crate) fn threshold_reached(c: &mut Cluster, rsc: RscIx, node: NodeIx) -> Option<(RscIx, i32)> {
-    if c.nodes[node].attrs.range("fail-count-".to_owned()..).next().is_none_or(|(k, _)| !k.starts_with("fail-count-")) {
+    if c.nodes[node]
+        .attrs
+        .range("fail-count-".to_owned()..)
+        .next()
+        .is_none_or(|(k, _)| !k.starts_with("fail-count-"))
+    {
         return None;
     }
     if c.rscs[rsc].migration_threshold == 0 {

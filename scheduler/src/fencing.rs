@@ -26,7 +26,9 @@ pub(crate) fn can_fence(c: &Cluster, node: NodeIx) -> bool {
     if !c.have_fence_device && !watchdog_fencing(c) {
         return false;
     }
-    c.quorate || c.options.no_quorum == NoQuorum::Ignore || c.nodes[node].unclean && may_fence_without_quorum(c, node)
+    c.quorate
+        || c.options.no_quorum == NoQuorum::Ignore
+        || c.nodes[node].unclean && may_fence_without_quorum(c, node)
 }
 
 fn may_fence_without_quorum(c: &Cluster, node: NodeIx) -> bool {
@@ -45,7 +47,9 @@ pub(crate) fn fence_node(c: &mut Cluster, node: NodeIx, reason: &str, lost_conta
         return;
     }
     let removed_guest = c.nodes[node].kind == NodeKind::Remote
-        && c.nodes[node].connection.is_some_and(|r| c.rscs[r].removed_filler);
+        && c.nodes[node]
+            .connection
+            .is_some_and(|r| c.rscs[r].removed_filler);
     if removed_guest {
         c.nodes[node].remote_requires_reset = true;
         return;
@@ -66,12 +70,13 @@ pub(crate) fn fence_node(c: &mut Cluster, node: NodeIx, reason: &str, lost_conta
 
 fn fence_guest(c: &mut Cluster, node: NodeIx) {
     let container = c.nodes[node].connection.and_then(|r| c.rscs[r].container);
-    if let Some(container) = container {
-        if !c.rscs[container].failed && c.rscs[container].managed {
-            c.nodes[node].remote_requires_reset = true;
-            c.rscs[container].failed = true;
-            c.rscs[container].stop_if_failed = true;
-        }
+    if let Some(container) = container
+        && !c.rscs[container].failed
+        && c.rscs[container].managed
+    {
+        c.nodes[node].remote_requires_reset = true;
+        c.rscs[container].failed = true;
+        c.rscs[container].stop_if_failed = true;
     }
 }
 
@@ -101,13 +106,16 @@ pub(crate) fn fence_op(
         }
     }
     if c.options.priority_fencing_delay_ms > 0 && lost_contact && op != "on" {
-        let has = c.acts[ix].extra.iter().any(|(name, _)| *name == "priority_fencing_delay");
+        let has = c.acts[ix]
+            .extra
+            .iter()
+            .any(|(name, _)| *name == "priority_fencing_delay");
         if !has {
             c.nodes[node].lost_contact = true;
         }
     }
     let no_reason_yet = c.acts[ix].reason.is_none();
-    if !optional && can_fence(c, node) || op == "on" && !optional {
+    if !optional && (op == "on" || can_fence(c, node)) {
         c.acts[ix].optional = false;
     }
     if let Some(reason) = reason.filter(|_| no_reason_yet) {
@@ -185,13 +193,29 @@ fn add_priority_delays(c: &mut Cluster) {
     if c.options.priority_fencing_delay_ms <= 0 {
         return;
     }
-    let members: Vec<NodeIx> = (0..c.nodes.len()).filter(|n| !c.is_remote_node(*n)).collect();
-    let online = members.iter().filter(|n| c.nodes[**n].online && !c.nodes[**n].unclean).count();
+    let members: Vec<NodeIx> = (0..c.nodes.len())
+        .filter(|n| !c.is_remote_node(*n))
+        .collect();
+    let online = members
+        .iter()
+        .filter(|n| c.nodes[**n].online && !c.nodes[**n].unclean)
+        .count();
     let _ = online;
-    let top = members.iter().map(|n| c.nodes[*n].priority).max().unwrap_or(0);
-    let lowest = members.iter().map(|n| c.nodes[*n].priority).min().unwrap_or(0);
+    let top = members
+        .iter()
+        .map(|n| c.nodes[*n].priority)
+        .max()
+        .unwrap_or(0);
+    let lowest = members
+        .iter()
+        .map(|n| c.nodes[*n].priority)
+        .min()
+        .unwrap_or(0);
     for node in members {
-        let Some(ix) = c.nodes[node].fence_action.filter(|_| c.nodes[node].lost_contact) else {
+        let Some(ix) = c.nodes[node]
+            .fence_action
+            .filter(|_| c.nodes[node].lost_contact)
+        else {
             continue;
         };
         let delay_ms = if lowest == top || c.nodes[node].priority < top {
@@ -199,7 +223,9 @@ fn add_priority_delays(c: &mut Cluster) {
         } else {
             c.options.priority_fencing_delay_ms
         };
-        c.acts[ix].extra.push(("priority_fencing_delay", (delay_ms / 1000).to_string()));
+        c.acts[ix]
+            .extra
+            .push(("priority_fencing_delay", (delay_ms / 1000).to_string()));
     }
 }
 
@@ -260,7 +286,12 @@ fn order_starts(c: &mut Cluster, rsc: RscIx, fence: ActIx) {
                     && !target.is_some_and(|t| c.rscs[rsc].known_on.contains(&t));
                 // Its state on that node is not known until the node is fenced.
                 if fits {
-                    ordering::order_actions(c, fence, ix, ar::ORDERED | ar::UNRUNNABLE_FIRST_BLOCKS);
+                    ordering::order_actions(
+                        c,
+                        fence,
+                        ix,
+                        ar::ORDERED | ar::UNRUNNABLE_FIRST_BLOCKS,
+                    );
                 }
             }
             Requires::Nothing => {}
@@ -288,9 +319,13 @@ fn order_stops(c: &mut Cluster, rsc: RscIx, node: NodeIx, fence: ActIx) {
         // Fencing does the work; what remains is the place in the order.
         c.acts[ix].pseudo = true;
         c.acts[ix].runnable = true;
-        if matches!(c.rscs[rsc].requires, Requires::Fencing | Requires::Unfencing) {
+        if matches!(
+            c.rscs[rsc].requires,
+            Requires::Fencing | Requires::Unfencing
+        ) {
             ordering::order_actions(c, fence, ix, implied_by);
-            let whole = ordering::first_action(c, top, Task::Stop, None).filter(|_| top != rsc && c.acts[ix].task == Task::Stop);
+            let whole = ordering::first_action(c, top, Task::Stop, None)
+                .filter(|_| top != rsc && c.acts[ix].task == Task::Stop);
             if let Some(whole) = whole {
                 ordering::order_actions(c, fence, whole, ar::ORDERED);
             }
@@ -313,12 +348,21 @@ fn fence_guest_order(c: &mut Cluster, node: NodeIx) {
         .copied()
         .find(|ix| c.acts[*ix].task == Task::Stop && !c.acts[*ix].optional);
     let op_name = "off";
-    let fence = fence_op(c, node, Some(op_name), false, Some("guest is unclean"), false);
+    let fence = fence_op(
+        c,
+        node,
+        Some(op_name),
+        false,
+        Some("guest is unclean"),
+        false,
+    );
     c.acts[fence].optional = false;
     c.acts[fence].pseudo = true;
     c.acts[fence].runnable = true;
     if let Some(stop) = stop {
-        let host = c.acts[stop].node.filter(|host| c.nodes[*host].unclean && can_fence(c, *host));
+        let host = c.acts[stop]
+            .node
+            .filter(|host| c.nodes[*host].unclean && can_fence(c, *host));
         if let Some(host_fence) = host.and_then(|h| c.nodes[h].fence_action) {
             ordering::order_actions(c, host_fence, fence, ar::FIRST_IMPLIES_THEN | ar::ORDERED);
         }
@@ -326,7 +370,11 @@ fn fence_guest_order(c: &mut Cluster, node: NodeIx) {
         c.acts[stop].runnable = true;
     } else {
         let stop = c.nodes[node].connection.and_then(|r| {
-            c.rscs[r].actions.iter().copied().find(|ix| c.acts[*ix].task == Task::Stop)
+            c.rscs[r]
+                .actions
+                .iter()
+                .copied()
+                .find(|ix| c.acts[*ix].task == Task::Stop)
         });
         if let Some(stop) = stop {
             ordering::order_actions(c, stop, fence, ar::ORDERED);

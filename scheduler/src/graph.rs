@@ -113,7 +113,11 @@ impl Graph {
         }
         attr(&mut out, "transition_id", &transition_id.to_string());
         if self.migration_limit >= 0 {
-            attr(&mut out, "migration-limit", &self.migration_limit.to_string());
+            attr(
+                &mut out,
+                "migration-limit",
+                &self.migration_limit.to_string(),
+            );
         }
         if let Some(at_s) = self.recheck_at_s {
             attr(&mut out, "recheck-by", &at_s.to_string());
@@ -144,13 +148,21 @@ impl Graph {
             .collect();
         for synapse in &self.synapses {
             for action in &synapse.actions {
-                let font = if action.kind == ActionKind::Pseudo { "orange" } else { "black" };
+                let font = if action.kind == ActionKind::Pseudo {
+                    "orange"
+                } else {
+                    "black"
+                };
                 lines.push(format!(
                     "\"{}\" [ style=bold color=\"green\" fontcolor=\"{font}\"]",
                     action.label()
                 ));
                 for input in synapse.inputs.iter().filter_map(|id| by_id.get(id)) {
-                    lines.push(format!("\"{}\" -> \"{}\" [ style = bold]", input.label(), action.label()));
+                    lines.push(format!(
+                        "\"{}\" -> \"{}\" [ style = bold]",
+                        input.label(),
+                        action.label()
+                    ));
                 }
             }
         }
@@ -249,7 +261,9 @@ fn open(out: &mut String, action: &Action) {
 
 fn is_xml_name(name: &str) -> bool {
     name.starts_with(|c: char| c.is_alphabetic() || c == '_')
-        && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        && name
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))
 }
 
 fn write_action(out: &mut String, action: &Action) {
@@ -271,7 +285,10 @@ fn write_action(out: &mut String, action: &Action) {
     }
     out.push_str("        <attributes");
     // A parameter may have a name that no XML attribute can have.
-    let (plain, odd): (Vec<_>, Vec<_>) = action.attributes.iter().partition(|(name, _)| is_xml_name(name));
+    let (plain, odd): (Vec<_>, Vec<_>) = action
+        .attributes
+        .iter()
+        .partition(|(name, _)| is_xml_name(name));
     for (name, value) in plain {
         attr(out, name, value);
     }
@@ -287,7 +304,10 @@ fn write_action(out: &mut String, action: &Action) {
         }
         out.push_str("</attributes>\n");
     }
-    for (tag, nodes) in [("downed", &action.downed), ("maintenance", &action.maintenance)] {
+    for (tag, nodes) in [
+        ("downed", &action.downed),
+        ("maintenance", &action.maintenance),
+    ] {
         if nodes.is_empty() {
             continue;
         }

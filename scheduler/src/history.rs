@@ -68,11 +68,17 @@ pub fn entry(action: &Action, outcome: &Outcome) -> Element {
     let interval_ms = interval_ms(action);
     let operation = operation(action);
     let target = target_rc(action);
-    let key = format!("{}:{}:{target}:{}", action.id, outcome.transition, outcome.maker);
+    let key = format!(
+        "{}:{}:{target}:{}",
+        action.id, outcome.transition, outcome.maker
+    );
     let failed = outcome.status > 0 || outcome.status == 0 && outcome.rc != target;
     let probe_found = operation == "monitor" && interval_ms == 0;
     let id = if operation == "notify" {
-        action.internal_key.clone().unwrap_or_else(|| action.key.clone())
+        action
+            .internal_key
+            .clone()
+            .unwrap_or_else(|| action.key.clone())
     } else if failed && !probe_found && interval_ms == 0 {
         format!("{rsc}_last_failure_0")
     } else if interval_ms == 0 {
@@ -87,7 +93,10 @@ pub fn entry(action: &Action, outcome: &Outcome) -> Element {
         .with_attr("crm-debug-origin", "scheduler")
         .with_attr("crm_feature_set", FEATURE_SET)
         .with_attr("transition-key", &key)
-        .with_attr("transition-magic", format!("{}:{};{key}", outcome.status, outcome.rc))
+        .with_attr(
+            "transition-magic",
+            format!("{}:{};{key}", outcome.status, outcome.rc),
+        )
         .with_attr("exit-reason", outcome.reason.unwrap_or(""))
         .with_attr("on_node", outcome.node)
         .with_attr("call-id", outcome.call_id.to_string())
@@ -97,7 +106,10 @@ pub fn entry(action: &Action, outcome: &Outcome) -> Element {
         .with_attr("last-rc-change", outcome.at_s.to_string())
         .with_attr("exec-time", outcome.exec_ms.to_string())
         .with_attr("queue-time", outcome.queue_ms.to_string());
-    for (name, attr) in [("CRM_meta_migrate_source", "migrate_source"), ("CRM_meta_migrate_target", "migrate_target")] {
+    for (name, attr) in [
+        ("CRM_meta_migrate_source", "migrate_source"),
+        ("CRM_meta_migrate_target", "migrate_target"),
+    ] {
         if let Some(value) = action.attributes.get(name) {
             out.set_attr(attr, value);
         }

@@ -6,7 +6,10 @@ use cib::Element;
 
 use crate::{
     actions, failures, fencing,
-    model::{Cluster, Kind, MultiplyActive, NodeIx, NodeKind, OnFail, OpMeta, Requires, Role, Rsc, RscIx, Task},
+    model::{
+        Cluster, Kind, MultiplyActive, NodeIx, NodeKind, OnFail, OpMeta, Requires, Role, Rsc,
+        RscIx, Task,
+    },
     resources,
     score::{self, INFINITY},
 };
@@ -70,15 +73,19 @@ struct State<'e> {
 
 /// Reads the histories of all resources on a node.
 pub(crate) fn unpack_node(c: &mut Cluster, node: NodeIx, state: &Element) {
-    let Some(resources) = state.child("lrm").and_then(|lrm| lrm.child("lrm_resources")) else {
+    let Some(resources) = state
+        .child("lrm")
+        .and_then(|lrm| lrm.child("lrm_resources"))
+    else {
         return;
     };
     let mut removed_containers = Vec::new();
     for xml in resources.children_named("lrm_resource") {
-        if let Some(rsc) = unpack_resource(c, node, xml) {
-            if xml.attr("container").is_some() && c.rscs[rsc].removed {
-                removed_containers.push((rsc, xml));
-            }
+        if let Some(rsc) = unpack_resource(c, node, xml)
+            && xml.attr("container").is_some()
+            && c.rscs[rsc].removed
+        {
+            removed_containers.push((rsc, xml));
         }
     }
     for (rsc, xml) in removed_containers {
@@ -88,7 +95,10 @@ pub(crate) fn unpack_node(c: &mut Cluster, node: NodeIx, state: &Element) {
 
 /// A removed connection stays tied to the container its history names.
 fn link_removed_filler(c: &mut Cluster, rsc: RscIx, xml: &Element) {
-    let container = xml.attr("container").and_then(|id| c.rsc_ids.get(id)).copied();
+    let container = xml
+        .attr("container")
+        .and_then(|id| c.rsc_ids.get(id))
+        .copied();
     if let Some(container) = container {
         c.rscs[rsc].removed_filler = true;
         if c.rscs[container].removed && c.rscs[rsc].container.is_none() {
@@ -99,7 +109,10 @@ fn link_removed_filler(c: &mut Cluster, rsc: RscIx, xml: &Element) {
 
 fn unpack_resource(c: &mut Cluster, node: NodeIx, xml: &Element) -> Option<RscIx> {
     let id = xml.id()?;
-    let mut entries: Vec<Entry> = xml.children_named("lrm_rsc_op").filter_map(read_entry).collect();
+    let mut entries: Vec<Entry> = xml
+        .children_named("lrm_rsc_op")
+        .filter_map(read_entry)
+        .collect();
     let lock = xml.attr("shutdown-lock").and_then(score::leading_integer);
     if entries.is_empty() && lock.is_none() {
         return None;
@@ -118,7 +131,11 @@ fn unpack_resource(c: &mut Cluster, node: NodeIx, xml: &Element) -> Option<RscIx
     entries.sort_by(by_call);
     let saved_role = c.rscs[rsc].role;
     c.rscs[rsc].role = Role::Unknown;
-    let mut state = State { on_fail: OnFail::Ignore, last_failure: None, last_failure_key: String::new() };
+    let mut state = State {
+        on_fail: OnFail::Ignore,
+        last_failure: None,
+        last_failure_key: String::new(),
+    };
     for entry in &mut entries {
         unpack_entry(c, rsc, node, entry, &mut state);
     }
@@ -141,7 +158,9 @@ fn read_entry(xml: &Element) -> Option<Entry<'_>> {
     let name = xml.attr("operation")?;
     let number = |attr: &str| xml.attr(attr).and_then(score::leading_integer);
     let key = xml.attr("transition-key").or_else(|| {
-        xml.attr("transition-magic").and_then(|magic| magic.split_once(';')).map(|(_, key)| key)
+        xml.attr("transition-magic")
+            .and_then(|magic| magic.split_once(';'))
+            .map(|(_, key)| key)
     });
     let target_rc = key
         .filter(|key| key.split(':').count() >= 4)
@@ -158,7 +177,9 @@ fn read_entry(xml: &Element) -> Option<Entry<'_>> {
         rc: number("rc-code").unwrap_or(0),
         target_rc,
         call_id: number("call-id").unwrap_or(-1),
-        changed_s: number("last-rc-change").or_else(|| number("last-run")).filter(|at| *at > 0),
+        changed_s: number("last-rc-change")
+            .or_else(|| number("last-run"))
+            .filter(|at| *at > 0),
     })
 }
 
@@ -241,20 +262,13 @@ fn find_resource(c: &mut Cluster, node: NodeIx, id: &str) -> Option<RscIx> {
     } else {
         let base = base_name(id);
         let zero = c.rsc_ids.get(&format!("{base}:0")).copied();
-        match zero {
-            Some(rsc) => {
-                let parent = c.uber_parent(rsc, false);
-                if c.rscs[parent].kind == Kind::Clone && !c.rscs[parent].unique {
-                    clone = Some(parent);
-                } else if c.rscs[parent].kind == Kind::Clone {
-                    // A number a unique clone does not have any more.
-                    return None;
-                }
-            }
-            None => {
-                found = c.rsc_ids.get(base).copied().filter(|r| {
-                    base != id && c.rscs[*r].kind == Kind::Primitive && c.rscs[*r].history_id.is_none() && false
-                });
+        if let Some(rsc) = zero {
+            let parent = c.uber_parent(rsc, false);
+            if c.rscs[parent].kind == Kind::Clone && !c.rscs[parent].unique {
+                clone = Some(parent);
+            } else if c.rscs[parent].kind == Kind::Clone {
+                // A number a unique clone does not have any more.
+                return None;
             }
         }
     }
@@ -286,7 +300,11 @@ fn bundled_instance(c: &Cluster, clone: RscIx, node: NodeIx) -> Option<RscIx> {
 /// An id without the number of an instance.
 pub(crate) fn base_name(id: &str) -> &str {
     match id.rsplit_once(':') {
-        Some((base, number)) if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => base,
+        Some((base, number))
+            if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) =>
+        {
+            base
+        }
         _ => id,
     }
 }
@@ -295,7 +313,11 @@ fn member_named(c: &Cluster, instance: RscIx, base: &str) -> Option<RscIx> {
     if c.rscs[instance].kind == Kind::Primitive {
         return (base_name(&c.rscs[instance].id) == base).then_some(instance);
     }
-    c.rscs[instance].children.iter().copied().find(|m| base_name(&c.rscs[*m].id) == base)
+    c.rscs[instance]
+        .children
+        .iter()
+        .copied()
+        .find(|m| base_name(&c.rscs[*m].id) == base)
 }
 
 /// The instance that a history on this node speaks of: the one active here, else a free one, else a surplus one.
@@ -320,7 +342,9 @@ fn find_anonymous(c: &mut Cluster, node: NodeIx, clone: RscIx, base: &str) -> Rs
             }
         } else if !skip_free && free.is_none() && !c.rscs[instance].blocked {
             free = member_named(c, instance, base);
-            if free.is_some_and(|f| c.rscs[f].known_on.iter().any(|n| *n != node) && pending_elsewhere(c, f, node)) {
+            if free.is_some_and(|f| {
+                c.rscs[f].known_on.iter().any(|n| *n != node) && pending_elsewhere(c, f, node)
+            }) {
                 free = None;
             }
         }
@@ -330,7 +354,10 @@ fn find_anonymous(c: &mut Cluster, node: NodeIx, clone: RscIx, base: &str) -> Rs
     }
     if let Some(rsc) = chosen {
         let lost = !c.nodes[node].online || c.nodes[node].unclean;
-        let fences = matches!(c.rscs[rsc].requires, Requires::Fencing | Requires::Unfencing);
+        let fences = matches!(
+            c.rscs[rsc].requires,
+            Requires::Fencing | Requires::Unfencing
+        );
         if !fences && lost && !c.is_guest(node) && !on_every_node(c, clone) {
             chosen = None;
         }
@@ -350,7 +377,10 @@ fn on_every_node(c: &Cluster, clone: RscIx) -> bool {
 /// An instance beyond those configured.
 fn surplus_instance(c: &mut Cluster, clone: RscIx, base: &str) -> RscIx {
     let existing = c.rscs[clone].children.iter().copied().find(|i| {
-        c.rscs[*i].removed && c.active_nodes(*i).is_empty() && member_named(c, *i, base).is_some_and(|m| c.rscs[m].role <= Role::Stopped && c.rscs[m].known_on.is_empty())
+        c.rscs[*i].removed
+            && c.active_nodes(*i).is_empty()
+            && member_named(c, *i, base)
+                .is_some_and(|m| c.rscs[m].role <= Role::Stopped && c.rscs[m].known_on.is_empty())
     });
     let instance = existing.or_else(|| {
         let number = c.rscs[clone].clone.total;
@@ -376,13 +406,14 @@ fn create_removed(c: &mut Cluster, node: NodeIx, xml: &Element) -> RscIx {
     let base = base_name(id);
     if let Some(zero) = c.rsc_ids.get(&format!("{base}:0")).copied() {
         let clone = c.uber_parent(zero, false);
-        if c.rscs[clone].kind == Kind::Clone && c.rscs[clone].unique && c.rscs[clone].children.contains(&zero) {
-            if let Some(number) = id.rsplit_once(':').and_then(|(_, n)| n.parse().ok()) {
-                if let Some(rsc) = resources::add_instance(c, clone, number) {
-                    mark_removed(c, rsc);
-                    return rsc;
-                }
-            }
+        if c.rscs[clone].kind == Kind::Clone
+            && c.rscs[clone].unique
+            && c.rscs[clone].children.contains(&zero)
+            && let Some(number) = id.rsplit_once(':').and_then(|(_, n)| n.parse().ok())
+            && let Some(rsc) = resources::add_instance(c, clone, number)
+        {
+            mark_removed(c, rsc);
+            return rsc;
         }
     }
     let mut fake = Element::new("primitive").with_attr("id", id);
@@ -394,7 +425,10 @@ fn create_removed(c: &mut Cluster, node: NodeIx, xml: &Element) -> RscIx {
     let ix = match resources::create(c, &fake, None, None) {
         Some(ix) => ix,
         None => {
-            c.rscs.push(Rsc { id: id.to_owned(), ..Rsc::default() });
+            c.rscs.push(Rsc {
+                id: id.to_owned(),
+                ..Rsc::default()
+            });
             c.rscs.len() - 1
         }
     };
@@ -433,7 +467,13 @@ pub(crate) fn ban(c: &mut Cluster, rsc: RscIx, node: Option<NodeIx>, id: &str) {
     crate::assign::add_node_score(c, rsc, node, -INFINITY, id);
 }
 
-fn unpack_entry<'e>(c: &mut Cluster, rsc: RscIx, node: NodeIx, entry: &mut Entry<'e>, state: &mut State<'e>) {
+fn unpack_entry<'e>(
+    c: &mut Cluster,
+    rsc: RscIx,
+    node: NodeIx,
+    entry: &mut Entry<'e>,
+    state: &mut State<'e>,
+) {
     if entry.task == Task::Notify || entry.name == "notify" {
         return;
     }
@@ -445,8 +485,19 @@ fn unpack_entry<'e>(c: &mut Cluster, rsc: RscIx, node: NodeIx, entry: &mut Entry
     } else if entry.rc == ocf::DEGRADED_PROMOTED {
         entry.rc = ocf::PROMOTED;
     }
-    let masked = entry.is_probe() && (entry.rc == ocf::NOT_INSTALLED || entry.status == exec::NOT_INSTALLED);
-    let expired = failures::entry_expired(c, rsc, node, entry.xml, is_failure(entry), entry.task, entry.interval_ms, entry.changed_s, entry.rc);
+    let masked =
+        entry.is_probe() && (entry.rc == ocf::NOT_INSTALLED || entry.status == exec::NOT_INSTALLED);
+    let expired = failures::entry_expired(
+        c,
+        rsc,
+        node,
+        entry.xml,
+        is_failure(entry),
+        entry.task,
+        entry.interval_ms,
+        entry.changed_s,
+        entry.rc,
+    );
     remap(c, rsc, node, entry, state, expired);
     match entry.status {
         exec::PENDING => unpack_pending(c, rsc, node, entry),
@@ -460,11 +511,19 @@ fn unpack_entry<'e>(c: &mut Cluster, rsc: RscIx, node: NodeIx, entry: &mut Entry
 }
 
 fn is_failure(entry: &Entry) -> bool {
-    entry.status > exec::DONE || entry.status == exec::DONE && entry.target_rc >= 0 && entry.rc != entry.target_rc
+    entry.status > exec::DONE
+        || entry.status == exec::DONE && entry.target_rc >= 0 && entry.rc != entry.target_rc
 }
 
 /// Works out what an exit code means for this operation.
-fn remap(c: &mut Cluster, rsc: RscIx, node: NodeIx, entry: &mut Entry, state: &mut State, expired: bool) {
+fn remap(
+    c: &mut Cluster,
+    rsc: RscIx,
+    node: NodeIx,
+    entry: &mut Entry,
+    state: &mut State,
+    expired: bool,
+) {
     let probe = entry.is_probe();
     if entry.status == exec::PENDING {
         return;
@@ -499,7 +558,9 @@ fn remap(c: &mut Cluster, rsc: RscIx, node: NodeIx, entry: &mut Entry, state: &m
             }
             c.rscs[rsc].role = Role::Promoted;
         }
-        ocf::NOT_CONFIGURED if !expired && entry.target_rc != entry.rc => entry.status = exec::ERROR_FATAL,
+        ocf::NOT_CONFIGURED if !expired && entry.target_rc != entry.rc => {
+            entry.status = exec::ERROR_FATAL
+        }
         ocf::UNIMPLEMENTED if entry.interval_ms > 0 => entry.status = exec::NOT_SUPPORTED,
         ocf::NOT_INSTALLED | ocf::INVALID_PARAM | ocf::INSUFFICIENT | ocf::UNIMPLEMENTED
             if entry.status != exec::DONE || entry.target_rc < 0 =>
@@ -510,7 +571,12 @@ fn remap(c: &mut Cluster, rsc: RscIx, node: NodeIx, entry: &mut Entry, state: &m
                 entry.status = exec::ERROR_HARD;
             }
         }
-        _ if entry.status == exec::DONE && entry.target_rc < 0 && entry.rc != ocf::OK && entry.rc != ocf::NOT_RUNNING && entry.rc != ocf::PROMOTED => {
+        _ if entry.status == exec::DONE
+            && entry.target_rc < 0
+            && entry.rc != ocf::OK
+            && entry.rc != ocf::NOT_RUNNING
+            && entry.rc != ocf::PROMOTED =>
+        {
             entry.status = exec::ERROR;
         }
         _ => {}
@@ -530,7 +596,11 @@ fn expire(c: &mut Cluster, rsc: RscIx, entry: &mut Entry) {
 }
 
 fn hard_error(c: &mut Cluster, rsc: RscIx, node: NodeIx, entry: &Entry) {
-    let top = if c.rscs[rsc].unique { rsc } else { c.uber_parent(rsc, false) };
+    let top = if c.rscs[rsc].unique {
+        rsc
+    } else {
+        c.uber_parent(rsc, false)
+    };
     match entry.status {
         exec::ERROR_HARD | exec::NOT_INSTALLED => ban(c, top, Some(node), "hard-error"),
         exec::ERROR_FATAL => ban(c, top, None, "fatal-error"),
@@ -540,7 +610,11 @@ fn hard_error(c: &mut Cluster, rsc: RscIx, node: NodeIx, entry: &Entry) {
 
 fn set_active(c: &mut Cluster, rsc: RscIx) {
     let top = c.uber_parent(rsc, false);
-    c.rscs[rsc].role = if c.rscs[top].promotable { Role::Unpromoted } else { Role::Started };
+    c.rscs[rsc].role = if c.rscs[top].promotable {
+        Role::Unpromoted
+    } else {
+        Role::Started
+    };
 }
 
 fn unpack_pending(c: &mut Cluster, rsc: RscIx, node: NodeIx, entry: &Entry) {
@@ -554,7 +628,11 @@ fn unpack_pending(c: &mut Cluster, rsc: RscIx, node: NodeIx, entry: &Entry) {
             if c.nodes[node].unclean {
                 return pending_name(c, rsc, entry);
             }
-            let target = entry.xml.attr("migrate_target").and_then(|t| c.node_names.get(t)).copied();
+            let target = entry
+                .xml
+                .attr("migrate_target")
+                .and_then(|t| c.node_names.get(t))
+                .copied();
             if let Some(target) = target.filter(|t| c.nodes[*t].online || c.is_remote_node(*t)) {
                 let _ = target;
             }
@@ -585,7 +663,11 @@ fn pending_name(c: &mut Cluster, rsc: RscIx, entry: &Entry) {
 /// A migration under way: active on the source, possibly on the target.
 fn migrate_to_pending(c: &mut Cluster, rsc: RscIx, node: NodeIx, entry: &Entry) {
     c.rscs[rsc].role = Role::Started;
-    let target = entry.xml.attr("migrate_target").and_then(|t| c.node_names.get(t)).copied();
+    let target = entry
+        .xml
+        .attr("migrate_target")
+        .and_then(|t| c.node_names.get(t))
+        .copied();
     let Some(target) = target else {
         return;
     };
@@ -595,7 +677,13 @@ fn migrate_to_pending(c: &mut Cluster, rsc: RscIx, node: NodeIx, entry: &Entry) 
     }
 }
 
-fn unpack_success<'e>(c: &mut Cluster, rsc: RscIx, node: NodeIx, entry: &Entry<'e>, state: &mut State<'e>) {
+fn unpack_success<'e>(
+    c: &mut Cluster,
+    rsc: RscIx,
+    node: NodeIx,
+    entry: &Entry<'e>,
+    state: &mut State<'e>,
+) {
     let mut clears = false;
     if entry.rc == ocf::NOT_INSTALLED {
         c.rscs[rsc].role = Role::Stopped;
@@ -708,11 +796,21 @@ fn operation_settings(c: &mut Cluster, rsc: RscIx, entry: &Entry) -> Rc<OpMeta> 
         return actions::op_meta(c, rsc, entry.task, entry.interval_ms);
     }
     let found = actions::find_op(c, rsc, entry.name, entry.interval_ms, true);
-    Rc::new(actions::read_op_meta(c, rsc, found, entry.name, entry.interval_ms))
+    Rc::new(actions::read_op_meta(
+        c,
+        rsc,
+        found,
+        entry.name,
+        entry.interval_ms,
+    ))
 }
 
 fn ban_everywhere(c: &mut Cluster, rsc: RscIx) {
-    let top = if c.is_anonymous_instance(rsc) { c.uber_parent(rsc, false) } else { rsc };
+    let top = if c.is_anonymous_instance(rsc) {
+        c.uber_parent(rsc, false)
+    } else {
+        rsc
+    };
     ban(c, top, None, "fatal-error");
 }
 
@@ -727,27 +825,42 @@ fn active_since(entries: &[Entry]) -> (i64, i64) {
         match entry.task {
             Task::Stop if entry.status == exec::DONE || entry.rc == 0 => stop = at,
             Task::Start | Task::MigrateFrom => start = at,
-            _ if implied_start <= stop && entry.task == Task::Monitor => {
-                if entry.rc == ocf::OK || entry.rc == ocf::PROMOTED {
-                    implied_start = at;
-                }
+            _ if implied_start <= stop
+                && entry.task == Task::Monitor
+                && (entry.rc == ocf::OK || entry.rc == ocf::PROMOTED) =>
+            {
+                implied_start = at;
             }
             Task::Promote | Task::Demote => implied_promoted = at,
             _ => {}
         }
     }
     if start == -1 {
-        start = if implied_start != -1 { implied_start } else { implied_promoted };
+        start = if implied_start != -1 {
+            implied_start
+        } else {
+            implied_promoted
+        };
     }
     (start, stop)
 }
 
-fn process_recurring(c: &mut Cluster, rsc: RscIx, node: NodeIx, entries: &[Entry], start: i64, stop: i64) {
+fn process_recurring(
+    c: &mut Cluster,
+    rsc: RscIx,
+    node: NodeIx,
+    entries: &[Entry],
+    start: i64,
+    stop: i64,
+) {
     if start < stop || !c.nodes[node].online {
         return;
     }
     for (at, entry) in entries.iter().enumerate() {
-        if (at as i64) < start || entry.interval_ms == 0 || entry.xml.attr("op-status") == Some("-1") {
+        if (at as i64) < start
+            || entry.interval_ms == 0
+            || entry.xml.attr("op-status") == Some("-1")
+        {
             continue;
         }
         if entry.task == Task::Monitor {
@@ -783,10 +896,11 @@ fn target_role(c: &mut Cluster, rsc: RscIx) -> Option<Role> {
 /// Applies target roles of resources that have no history anywhere.
 pub(crate) fn apply_target_roles(c: &mut Cluster) {
     for rsc in 0..c.rscs.len() {
-        if c.rscs[rsc].kind == Kind::Primitive && c.rscs[rsc].next_role == Role::Unknown {
-            if let Some(role) = target_role(c, rsc) {
-                c.rscs[rsc].next_role = role;
-            }
+        if c.rscs[rsc].kind == Kind::Primitive
+            && c.rscs[rsc].next_role == Role::Unknown
+            && let Some(role) = target_role(c, rsc)
+        {
+            c.rscs[rsc].next_role = role;
         }
     }
 }
@@ -804,10 +918,12 @@ fn process_state(c: &mut Cluster, rsc: RscIx, node: NodeIx, on_fail: OnFail) {
         on_fail = OnFail::Ignore;
     }
     apply_on_fail(c, rsc, node, on_fail);
-    if c.rscs[rsc].failed && c.rscs[rsc].is_remote && c.rscs[rsc].container.is_none() {
-        if let Some(remote) = c.rscs[rsc].remote_node {
-            c.nodes[remote].unseen = false;
-        }
+    if c.rscs[rsc].failed
+        && c.rscs[rsc].is_remote
+        && c.rscs[rsc].container.is_none()
+        && let Some(remote) = c.rscs[rsc].remote_node
+    {
+        c.nodes[remote].unseen = false;
     }
     let role = c.rscs[rsc].role;
     if role != Role::Stopped && role != Role::Unknown {
@@ -829,7 +945,11 @@ fn process_state(c: &mut Cluster, rsc: RscIx, node: NodeIx, on_fail: OnFail) {
         }
     }
     let r = &mut c.rscs[rsc];
-    if r.role == Role::Stopped && r.partial_source == Some(node) && r.partial_target.is_some() && !r.running_on.is_empty() {
+    if r.role == Role::Stopped
+        && r.partial_source == Some(node)
+        && r.partial_target.is_some()
+        && !r.running_on.is_empty()
+    {
         r.role = Role::Started;
     }
 }
@@ -922,10 +1042,12 @@ fn apply_on_fail(c: &mut Cluster, rsc: RscIx, node: NodeIx, on_fail: OnFail) {
 fn reset_remote(c: &mut Cluster, rsc: RscIx, node: NodeIx) {
     c.rscs[rsc].failed = true;
     c.rscs[rsc].stop_if_failed = true;
-    if c.options.fencing {
-        if let Some(remote) = c.rscs[rsc].remote_node.filter(|n| !c.nodes[*n].remote_was_fenced) {
-            fencing::fence_node(c, remote, "remote connection is unrecoverable", false);
-        }
+    if c.options.fencing
+        && let Some(remote) = c.rscs[rsc]
+            .remote_node
+            .filter(|n| !c.nodes[*n].remote_was_fenced)
+    {
+        fencing::fence_node(c, remote, "remote connection is unrecoverable", false);
     }
     if c.rscs[rsc].role > Role::Stopped {
         actions::stop(c, rsc, node, false);
@@ -969,7 +1091,8 @@ fn add_running_parent(c: &mut Cluster, rsc: RscIx, node: NodeIx, failed: bool) {
 }
 
 fn too_active(c: &mut Cluster, rsc: RscIx) {
-    if c.rscs[rsc].partial_source.is_some() && c.rscs[rsc].multiply_active != MultiplyActive::Block {
+    if c.rscs[rsc].partial_source.is_some() && c.rscs[rsc].multiply_active != MultiplyActive::Block
+    {
         return;
     }
     if c.rscs[rsc].multiply_active != MultiplyActive::Block {
@@ -978,7 +1101,8 @@ fn too_active(c: &mut Cluster, rsc: RscIx) {
     let mut all = vec![rsc];
     let parent = c.rscs[rsc].parent;
     if let Some(group) = parent.filter(|p| {
-        matches!(c.rscs[*p].kind, Kind::Group | Kind::Bundle) && c.rscs[*p].multiply_active == MultiplyActive::Block
+        matches!(c.rscs[*p].kind, Kind::Group | Kind::Bundle)
+            && c.rscs[*p].multiply_active == MultiplyActive::Block
     }) {
         all.extend(c.rscs[group].children.clone());
     }
@@ -989,10 +1113,18 @@ fn too_active(c: &mut Cluster, rsc: RscIx) {
 }
 
 /// Position in the node's history of the newest finished operation of some kinds.
-fn newest_call(c: &Cluster, rsc: RscIx, node: NodeIx, names: &[&str], ok_only: bool) -> Option<(i64, String)> {
+fn newest_call(
+    c: &Cluster,
+    rsc: RscIx,
+    node: NodeIx,
+    names: &[&str],
+    ok_only: bool,
+) -> Option<(i64, String)> {
     let id = c.history_id(rsc).to_owned();
     let history = node_history(c, node)?;
-    let resource = history.children_named("lrm_resource").find(|r| r.id() == Some(id.as_str()))?;
+    let resource = history
+        .children_named("lrm_resource")
+        .find(|r| r.id() == Some(id.as_str()))?;
     let mut best: Option<(i64, String)> = None;
     for op in resource.children_named("lrm_rsc_op") {
         let name = op.attr("operation").unwrap_or("");
@@ -1002,7 +1134,10 @@ fn newest_call(c: &Cluster, rsc: RscIx, node: NodeIx, names: &[&str], ok_only: b
         if ok_only && (op.attr("rc-code") != Some("0") || op.attr("op-status") != Some("0")) {
             continue;
         }
-        let call = op.attr("call-id").and_then(score::leading_integer).unwrap_or(-1);
+        let call = op
+            .attr("call-id")
+            .and_then(score::leading_integer)
+            .unwrap_or(-1);
         if best.as_ref().is_none_or(|(known, _)| call > *known) {
             best = Some((call, op.attr("transition-key").unwrap_or("").to_owned()));
         }
@@ -1020,7 +1155,13 @@ fn node_history<'a>(c: &Cluster<'a>, node: NodeIx) -> Option<&'a Element> {
         .child("lrm_resources")
 }
 
-fn history_entry<'a>(c: &Cluster<'a>, rsc: RscIx, node: NodeIx, op: &str, other: Option<(&str, &str)>) -> Option<&'a Element> {
+fn history_entry<'a>(
+    c: &Cluster<'a>,
+    rsc: RscIx,
+    node: NodeIx,
+    op: &str,
+    other: Option<(&str, &str)>,
+) -> Option<&'a Element> {
     let id = c.history_id(rsc).to_owned();
     node_history(c, node)?
         .children_named("lrm_resource")
@@ -1032,20 +1173,26 @@ fn history_entry<'a>(c: &Cluster<'a>, rsc: RscIx, node: NodeIx, op: &str, other:
 
 /// Whether the history knows the resource as not running there since a point.
 fn stopped_after(c: &Cluster, rsc: RscIx, node: NodeIx, than: &Element) -> bool {
-    let after = than.attr("call-id").and_then(score::leading_integer).unwrap_or(-1);
+    let after = than
+        .attr("call-id")
+        .and_then(score::leading_integer)
+        .unwrap_or(-1);
     newest_call(c, rsc, node, &["stop"], true).is_some_and(|(call, _)| call > after)
 }
 
 fn known_not_running(c: &Cluster, rsc: RscIx, node: NodeIx) -> bool {
     let id = c.history_id(rsc).to_owned();
-    let Some(resource) = node_history(c, node)
-        .and_then(|h| h.children_named("lrm_resource").find(|r| r.id() == Some(id.as_str())))
-    else {
+    let Some(resource) = node_history(c, node).and_then(|h| {
+        h.children_named("lrm_resource")
+            .find(|r| r.id() == Some(id.as_str()))
+    }) else {
         return true;
     };
-    let newest = resource
-        .children_named("lrm_rsc_op")
-        .max_by_key(|e| e.attr("call-id").and_then(score::leading_integer).unwrap_or(-1));
+    let newest = resource.children_named("lrm_rsc_op").max_by_key(|e| {
+        e.attr("call-id")
+            .and_then(score::leading_integer)
+            .unwrap_or(-1)
+    });
     newest.is_none_or(|e| {
         let rc = e.attr("rc-code").unwrap_or("");
         match e.attr("operation") {
@@ -1059,26 +1206,49 @@ fn known_not_running(c: &Cluster, rsc: RscIx, node: NodeIx) -> bool {
 /// Whether something newer than a migration happened to the resource on a node.
 fn newer_state(c: &Cluster, rsc: RscIx, node: NodeIx, than: &Element, same_node: bool) -> bool {
     let id = c.history_id(rsc).to_owned();
-    let Some(resource) = node_history(c, node)
-        .and_then(|h| h.children_named("lrm_resource").find(|r| r.id() == Some(id.as_str())))
-    else {
+    let Some(resource) = node_history(c, node).and_then(|h| {
+        h.children_named("lrm_resource")
+            .find(|r| r.id() == Some(id.as_str()))
+    }) else {
         return false;
     };
-    let call = |e: &Element| e.attr("call-id").and_then(score::leading_integer).unwrap_or(-1);
-    let when = |e: &Element| e.attr("last-rc-change").and_then(score::leading_integer).unwrap_or(0);
+    let call = |e: &Element| {
+        e.attr("call-id")
+            .and_then(score::leading_integer)
+            .unwrap_or(-1)
+    };
+    let when = |e: &Element| {
+        e.attr("last-rc-change")
+            .and_then(score::leading_integer)
+            .unwrap_or(0)
+    };
     resource
         .children_named("lrm_rsc_op")
         .filter(|e| {
             let name = e.attr("operation").unwrap_or("");
             let recurring = e.attr("interval").is_some_and(|i| i != "0");
-            (name == "monitor" && !recurring || name == "start" || name == "stop" || name == "migrate_from" && same_node || name == "migrate_to" && !same_node) && e.attr("op-status") != Some("-1")
+            (name == "monitor" && !recurring
+                || name == "start"
+                || name == "stop"
+                || name == "migrate_from" && same_node
+                || name == "migrate_to" && !same_node)
+                && e.attr("op-status") != Some("-1")
         })
-        .any(|e| if same_node { call(e) > call(than) } else { when(e) > when(than) })
+        .any(|e| {
+            if same_node {
+                call(e) > call(than)
+            } else {
+                when(e) > when(than)
+            }
+        })
 }
 
 fn migrate_to_success(c: &mut Cluster, rsc: RscIx, node: NodeIx, entry: &Entry) {
     let source = node;
-    let (Some(_), Some(target_name)) = (entry.xml.attr("migrate_source"), entry.xml.attr("migrate_target")) else {
+    let (Some(_), Some(target_name)) = (
+        entry.xml.attr("migrate_source"),
+        entry.xml.attr("migrate_target"),
+    ) else {
         return;
     };
     let Some(target) = c.node_names.get(target_name).copied() else {
@@ -1089,40 +1259,46 @@ fn migrate_to_success(c: &mut Cluster, rsc: RscIx, node: NodeIx, entry: &Entry) 
         return;
     }
     let source_name = c.nodes[source].name.clone();
-    let from = history_entry(c, rsc, target, "migrate_from", Some(("migrate_source", &source_name)));
+    let from = history_entry(
+        c,
+        rsc,
+        target,
+        "migrate_from",
+        Some(("migrate_source", &source_name)),
+    );
     let target_newer = newer_state(c, rsc, target, entry.xml, false);
-    if let Some(from) = from {
-        if !from_is_older(from, entry.xml) {
-            let rc = from.attr("rc-code").unwrap_or("");
-            let status = from.attr("op-status").unwrap_or("0");
-            if status == "-1" {
-                // Being taken over right now.
-                c.rscs[rsc].role = Role::Started;
-                begin_partial(c, rsc, source, target);
-                return;
-            }
-            if rc == "0" {
-                // Complete but for the stop on the source.
-                c.rscs[rsc].role = Role::Started;
-                if !c.rscs[rsc].dangling_migrations.contains(&source) {
-                    c.rscs[rsc].dangling_migrations.push(source);
-                }
-                if stopped_after(c, rsc, target, from) {
-                    // It stopped there since; the source still needs its stop.
-                }
-                c.rscs[rsc].role = Role::Stopped;
-                return;
-            }
-            // The target failed to take it over.
+    if let Some(from) = from
+        && !from_is_older(from, entry.xml)
+    {
+        let rc = from.attr("rc-code").unwrap_or("");
+        let status = from.attr("op-status").unwrap_or("0");
+        if status == "-1" {
+            // Being taken over right now.
             c.rscs[rsc].role = Role::Started;
-            if c.nodes[target].online {
-                add_running(c, rsc, target, true);
-            }
+            begin_partial(c, rsc, source, target);
             return;
         }
+        if rc == "0" {
+            // Complete but for the stop on the source.
+            c.rscs[rsc].role = Role::Started;
+            if !c.rscs[rsc].dangling_migrations.contains(&source) {
+                c.rscs[rsc].dangling_migrations.push(source);
+            }
+            if stopped_after(c, rsc, target, from) {
+                // It stopped there since; the source still needs its stop.
+            }
+            c.rscs[rsc].role = Role::Stopped;
+            return;
+        }
+        // The target failed to take it over.
+        c.rscs[rsc].role = Role::Started;
+        if c.nodes[target].online {
+            add_running(c, rsc, target, true);
+        }
+        return;
     }
     if target_newer {
-        c.rscs[rsc].role = if known_not_running(c, rsc, target) { Role::Stopped } else { Role::Stopped };
+        c.rscs[rsc].role = Role::Stopped;
         return;
     }
     c.rscs[rsc].role = Role::Started;
@@ -1145,46 +1321,77 @@ fn begin_partial(c: &mut Cluster, rsc: RscIx, source: NodeIx, target: NodeIx) {
 }
 
 fn from_is_older(from: &Element, to: &Element) -> bool {
-    let when = |e: &Element| e.attr("last-rc-change").and_then(score::leading_integer).unwrap_or(0);
+    let when = |e: &Element| {
+        e.attr("last-rc-change")
+            .and_then(score::leading_integer)
+            .unwrap_or(0)
+    };
     when(from) < when(to)
 }
 
 fn migrate_to_failure(c: &mut Cluster, rsc: RscIx, node: NodeIx, entry: &Entry) {
     c.rscs[rsc].role = Role::Started;
-    let Some(target) = entry.xml.attr("migrate_target").and_then(|t| c.node_names.get(t)).copied() else {
+    let Some(target) = entry
+        .xml
+        .attr("migrate_target")
+        .and_then(|t| c.node_names.get(t))
+        .copied()
+    else {
         return;
     };
     let source_name = c.nodes[node].name.clone();
-    let from = history_entry(c, rsc, target, "migrate_from", Some(("migrate_source", &source_name)));
+    let from = history_entry(
+        c,
+        rsc,
+        target,
+        "migrate_from",
+        Some(("migrate_source", &source_name)),
+    );
     if from.is_none() && c.nodes[target].online && !known_not_running(c, rsc, target) {
         add_running(c, rsc, target, false);
         return;
     }
-    if !newer_state(c, rsc, target, entry.xml, false) {
-        if c.nodes[target].online && !known_not_running(c, rsc, target) {
-            add_running(c, rsc, target, false);
-        } else if from.is_none() && !c.rscs[rsc].dangling_migrations.contains(&node) && false {
-            c.rscs[rsc].dangling_migrations.push(node);
-        }
+    if !newer_state(c, rsc, target, entry.xml, false)
+        && c.nodes[target].online
+        && !known_not_running(c, rsc, target)
+    {
+        add_running(c, rsc, target, false);
     }
 }
 
 fn migrate_from_failure(c: &mut Cluster, rsc: RscIx, node: NodeIx, entry: &Entry) {
     c.rscs[rsc].role = Role::Started;
-    let Some(source) = entry.xml.attr("migrate_source").and_then(|t| c.node_names.get(t)).copied() else {
+    let Some(source) = entry
+        .xml
+        .attr("migrate_source")
+        .and_then(|t| c.node_names.get(t))
+        .copied()
+    else {
         return;
     };
     let target_name = c.nodes[node].name.clone();
-    let to = history_entry(c, rsc, source, "migrate_to", Some(("migrate_target", &target_name)));
+    let to = history_entry(
+        c,
+        rsc,
+        source,
+        "migrate_to",
+        Some(("migrate_target", &target_name)),
+    );
     let stopped_at_source = to.is_some_and(|to| stopped_after(c, rsc, source, to));
-    if !stopped_at_source && c.nodes[source].online && !newer_state(c, rsc, source, entry.xml, false) {
+    if !stopped_at_source
+        && c.nodes[source].online
+        && !newer_state(c, rsc, source, entry.xml, false)
+    {
         add_running(c, rsc, source, true);
     }
 }
 
 /// The call-id from which on a resource's history counts; `None`: it stopped since.
 pub(crate) fn live_from(xml: &Element) -> Option<i64> {
-    let mut entries: Vec<Entry> = xml.children_named("lrm_rsc_op").filter_map(read_entry).collect();
+    let mut entries: Vec<Entry> = xml
+        .children_named("lrm_rsc_op")
+        .filter_map(read_entry)
+        .collect();
     entries.sort_by(by_call);
     let (start, stop) = active_since(&entries);
     if start < stop {

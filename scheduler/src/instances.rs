@@ -7,7 +7,7 @@ use crate::{
     colocation,
     model::{Cluster, Kind, NodeIx, NodeTable, Role, RscIx},
     promotion,
-    score::{self, INFINITY},
+    score::INFINITY,
 };
 
 /// Places all instances of a clone and gives promotable ones their roles.
@@ -39,7 +39,13 @@ pub(crate) fn assign_clone(c: &mut Cluster, clone: RscIx, stop_if_fail: bool) {
 }
 
 /// Places `max` instances in the order given, each where it is if that is fair.
-pub(crate) fn assign_instances(c: &mut Cluster, owner: RscIx, instances: &[RscIx], max: u32, per_node: u32) {
+pub(crate) fn assign_instances(
+    c: &mut Cluster,
+    owner: RscIx,
+    instances: &[RscIx],
+    max: u32,
+    per_node: u32,
+) {
     let mut usable = 0;
     let mut table = std::mem::take(&mut c.rscs[owner].allowed);
     for (node, entry) in table.entries_mut() {
@@ -49,16 +55,16 @@ pub(crate) fn assign_instances(c: &mut Cluster, owner: RscIx, instances: &[RscIx
         }
     }
     c.rscs[owner].allowed = table;
-    let optimal = if usable > 0 { (max / usable).max(1) } else { 0 };
+    let optimal = max.checked_div(usable).map_or(0, |share| share.max(1));
     let mut assigned = 0;
     for instance in instances {
         if assigned >= max {
             break;
         }
-        if let Some(here) = preferred(c, owner, *instance, optimal) {
-            if assign_early(c, owner, *instance, here, per_node, usable) {
-                assigned += 1;
-            }
+        if let Some(here) = preferred(c, owner, *instance, optimal)
+            && assign_early(c, owner, *instance, here, per_node, usable)
+        {
+            assigned += 1;
         }
     }
     for instance in instances {
@@ -67,10 +73,10 @@ pub(crate) fn assign_instances(c: &mut Cluster, owner: RscIx, instances: &[RscIx
         }
         if !c.active_nodes(*instance).is_empty() {
             let here = c.current_node_of(*instance);
-            if let Some(here) = here {
-                if c.rscs[owner].allowed.get(here).is_none() {
-                    add_node_score(c, *instance, Some(here), 0, "active");
-                }
+            if let Some(here) = here
+                && c.rscs[owner].allowed.get(here).is_none()
+            {
+                add_node_score(c, *instance, Some(here), 0, "active");
             }
         }
         if assigned >= max {
@@ -98,7 +104,14 @@ fn preferred(c: &Cluster, owner: RscIx, instance: RscIx, optimal: u32) -> Option
     Some(here)
 }
 
-fn assign_early(c: &mut Cluster, owner: RscIx, instance: RscIx, here: NodeIx, per_node: u32, usable: u32) -> bool {
+fn assign_early(
+    c: &mut Cluster,
+    owner: RscIx,
+    instance: RscIx,
+    here: NodeIx,
+    per_node: u32,
+    usable: u32,
+) -> bool {
     let saved = tables(c, instance);
     let mut reserved = Vec::new();
     let mut done = false;
@@ -142,7 +155,13 @@ fn restore(c: &mut Cluster, saved: &[(RscIx, NodeTable)]) {
     }
 }
 
-fn assign_one(c: &mut Cluster, owner: RscIx, instance: RscIx, prefer: Option<NodeIx>, per_node: u32) -> Option<NodeIx> {
+fn assign_one(
+    c: &mut Cluster,
+    owner: RscIx,
+    instance: RscIx,
+    prefer: Option<NodeIx>,
+    per_node: u32,
+) -> Option<NodeIx> {
     if !c.rscs[instance].unassigned {
         return colocation::location(c, instance);
     }
@@ -150,7 +169,10 @@ fn assign_one(c: &mut Cluster, owner: RscIx, instance: RscIx, prefer: Option<Nod
         return None;
     }
     if let Some(prefer) = prefer {
-        let full = c.rscs[owner].allowed.get(prefer).is_none_or(|e| e.count >= per_node);
+        let full = c.rscs[owner]
+            .allowed
+            .get(prefer)
+            .is_none_or(|e| e.count >= per_node);
         let unfit = !available(c, instance, prefer, true, true);
         if full || unfit {
             return None;
@@ -188,14 +210,18 @@ fn ban_unusable(c: &mut Cluster, owner: RscIx, instance: RscIx, per_node: u32) {
     c.rscs[instance].allowed = table.clone();
     if c.rscs[instance].kind != Kind::Primitive {
         // The members of a group follow their first.
-        let banned: Vec<NodeIx> = table.entries().filter(|(_, e)| e.score <= -INFINITY).map(|(n, _)| n).collect();
+        let banned: Vec<NodeIx> = table
+            .entries()
+            .filter(|(_, e)| e.score <= -INFINITY)
+            .map(|(n, _)| n)
+            .collect();
         let _ = banned;
         for child in c.rscs[instance].children.clone() {
             for (node, entry) in table.entries() {
-                if entry.score <= -INFINITY {
-                    if let Some(e) = c.rscs[child].allowed.get_mut(node) {
-                        e.score = -INFINITY;
-                    }
+                if entry.score <= -INFINITY
+                    && let Some(e) = c.rscs[child].allowed.get_mut(node)
+                {
+                    e.score = -INFINITY;
                 }
             }
         }
@@ -226,7 +252,11 @@ pub(crate) fn compare(c: &mut Cluster, a: RscIx, b: RscIx) -> Ordering {
     let can_a = usable_here(c, a, &mut here_a);
     let can_b = usable_here(c, b, &mut here_b);
     if can_a != can_b {
-        return if can_a { Ordering::Less } else { Ordering::Greater };
+        return if can_a {
+            Ordering::Less
+        } else {
+            Ordering::Greater
+        };
     }
     let by_priority = c.rscs[b].priority.cmp(&c.rscs[a].priority);
     if by_priority.is_ne() {
@@ -246,7 +276,10 @@ pub(crate) fn compare(c: &mut Cluster, a: RscIx, b: RscIx) -> Ordering {
         _ => {}
     }
     let parent_allows = |c: &Cluster, rsc: RscIx, node: NodeIx| {
-        c.rscs[rsc].parent.and_then(|p| c.rscs[p].allowed.get(node)).map(|e| (e.count, e.score))
+        c.rscs[rsc]
+            .parent
+            .and_then(|p| c.rscs[p].allowed.get(node))
+            .map(|e| (e.count, e.score))
     };
     let (pa, pb) = (parent_allows(c, a, node_a), parent_allows(c, b, node_b));
     match (&pa, &pb) {
@@ -286,7 +319,13 @@ fn failed(c: &Cluster, rsc: RscIx) -> bool {
     c.rscs[rsc].failed || c.rscs[rsc].children.iter().any(|r| failed(c, *r))
 }
 
-fn compare_colocated(c: &mut Cluster, a: RscIx, node_a: NodeIx, b: RscIx, node_b: NodeIx) -> Ordering {
+fn compare_colocated(
+    c: &mut Cluster,
+    a: RscIx,
+    node_a: NodeIx,
+    b: RscIx,
+    node_b: NodeIx,
+) -> Ordering {
     let table_a = colocation::colocated_scores(c, a, b);
     let table_b = colocation::colocated_scores(c, b, a);
     let score = |table: &NodeTable, node: NodeIx| table.get(node).map_or(-INFINITY, |e| e.score);
@@ -302,8 +341,18 @@ fn number(c: &Cluster, rsc: RscIx) -> i64 {
 }
 
 /// The instance of a clone on a dependent's node, or on the best node it may have.
-pub(crate) fn compatible(c: &mut Cluster, dependent: RscIx, clone: RscIx, role: Role, current: bool) -> Option<RscIx> {
-    let place = if current { c.current_node_of(dependent) } else { colocation::location(c, dependent) };
+pub(crate) fn compatible(
+    c: &mut Cluster,
+    dependent: RscIx,
+    clone: RscIx,
+    role: Role,
+    current: bool,
+) -> Option<RscIx> {
+    let place = if current {
+        c.current_node_of(dependent)
+    } else {
+        colocation::location(c, dependent)
+    };
     if let Some(node) = place {
         return instance_on(c, clone, node, role, current);
     }
@@ -311,17 +360,31 @@ pub(crate) fn compatible(c: &mut Cluster, dependent: RscIx, clone: RscIx, role: 
         return None;
     }
     let nodes = assign::sorted_nodes(c, dependent);
-    nodes.into_iter().find_map(|node| instance_on(c, clone, node, role, current))
+    nodes
+        .into_iter()
+        .find_map(|node| instance_on(c, clone, node, role, current))
 }
 
 /// The instance of a clone on a node, in a role.
-pub(crate) fn instance_on(c: &Cluster, clone: RscIx, node: NodeIx, role: Role, current: bool) -> Option<RscIx> {
+pub(crate) fn instance_on(
+    c: &Cluster,
+    clone: RscIx,
+    node: NodeIx,
+    role: Role,
+    current: bool,
+) -> Option<RscIx> {
     let list = crate::bundle::instances(c, clone);
-    list.into_iter().find(|instance| fits(c, *instance, node, role, current))
+    list.into_iter()
+        .find(|instance| fits(c, *instance, node, role, current))
 }
 
 fn fits(c: &Cluster, instance: RscIx, node: NodeIx, role: Role, current: bool) -> bool {
-    if role != Role::Unknown && c.state(crate::bundle::bundled_in_container(c, instance).unwrap_or(instance), current) != role {
+    if role != Role::Unknown
+        && c.state(
+            crate::bundle::bundled_in_container(c, instance).unwrap_or(instance),
+            current,
+        ) != role
+    {
         return false;
     }
     if colocation::blocked_anywhere(c, instance) {
@@ -342,11 +405,6 @@ impl Cluster<'_> {
             _ => self.active_nodes(rsc).first().copied(),
         }
     }
-}
-
-/// Adds what a score is worth as text; used by traces.
-pub(crate) fn shown(score: i32) -> String {
-    score::show(score)
 }
 
 /// Puts an instance nowhere.

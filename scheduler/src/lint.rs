@@ -20,7 +20,10 @@ pub fn lint(graph: &Graph) -> Vec<String> {
     }
     for (id, wanted) in &inputs {
         for input in wanted.iter().filter(|input| !by_id.contains_key(input)) {
-            out.push(format!("{} waits for action {input}, which is not in the graph", by_id[id].label()));
+            out.push(format!(
+                "{} waits for action {input}, which is not in the graph",
+                by_id[id].label()
+            ));
         }
     }
     out.extend(cycle(&by_id, &inputs));
@@ -32,13 +35,21 @@ fn cycle(by_id: &BTreeMap<u32, &Action>, inputs: &BTreeMap<u32, &[u32]>) -> Opti
     let mut waiting: BTreeMap<u32, usize> = BTreeMap::new();
     let mut dependents: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for (id, wanted) in inputs {
-        let known: Vec<u32> = wanted.iter().copied().filter(|i| by_id.contains_key(i)).collect();
+        let known: Vec<u32> = wanted
+            .iter()
+            .copied()
+            .filter(|i| by_id.contains_key(i))
+            .collect();
         waiting.insert(*id, known.len());
         for input in known {
             dependents.entry(input).or_default().push(*id);
         }
     }
-    let mut ready: Vec<u32> = waiting.iter().filter(|(_, n)| **n == 0).map(|(id, _)| *id).collect();
+    let mut ready: Vec<u32> = waiting
+        .iter()
+        .filter(|(_, n)| **n == 0)
+        .map(|(id, _)| *id)
+        .collect();
     let mut done = 0;
     while let Some(id) = ready.pop() {
         done += 1;
@@ -79,7 +90,11 @@ fn ancestors(start: u32, inputs: &BTreeMap<u32, &[u32]>) -> std::collections::BT
 
 fn early_starts(by_id: &BTreeMap<u32, &Action>, inputs: &BTreeMap<u32, &[u32]>) -> Vec<String> {
     let mut out = Vec::new();
-    let name = |a: &Action| a.resource.as_ref().map(|r| r.long_id.clone().unwrap_or_else(|| r.id.clone()));
+    let name = |a: &Action| {
+        a.resource
+            .as_ref()
+            .map(|r| r.long_id.clone().unwrap_or_else(|| r.id.clone()))
+    };
     let resource_of_key = |a: &Action| {
         name(a).or_else(|| {
             let key = a.internal_key.as_ref().unwrap_or(&a.key);
@@ -88,10 +103,10 @@ fn early_starts(by_id: &BTreeMap<u32, &Action>, inputs: &BTreeMap<u32, &[u32]>) 
     };
     let mut stops: BTreeMap<String, Vec<u32>> = BTreeMap::new();
     for (id, action) in by_id {
-        if action.operation == "stop" {
-            if let Some(rsc) = resource_of_key(action) {
-                stops.entry(rsc).or_default().push(*id);
-            }
+        if action.operation == "stop"
+            && let Some(rsc) = resource_of_key(action)
+        {
+            stops.entry(rsc).or_default().push(*id);
         }
     }
     for (id, action) in by_id {
@@ -103,7 +118,11 @@ fn early_starts(by_id: &BTreeMap<u32, &Action>, inputs: &BTreeMap<u32, &[u32]>) 
         };
         let known = ancestors(*id, inputs);
         for stop in before.iter().filter(|stop| !known.contains(stop)) {
-            out.push(format!("{} does not wait for {}", action.label(), by_id[stop].label()));
+            out.push(format!(
+                "{} does not wait for {}",
+                action.label(),
+                by_id[stop].label()
+            ));
         }
     }
     out

@@ -35,8 +35,24 @@ pub(crate) fn create(c: &mut Cluster, rsc: RscIx, current: Option<NodeIx>) {
     let start = actions::start(c, rsc, Some(target), true);
     let stop = actions::stop(c, rsc, current, true);
     let partial = c.rscs[rsc].partial_target.is_some();
-    let from = actions::action(c, rsc, Task::MigrateFrom, 0, Some(target), c.acts[start].optional);
-    let to = (!partial).then(|| actions::action(c, rsc, Task::MigrateTo, 0, Some(current), c.acts[start].optional));
+    let from = actions::action(
+        c,
+        rsc,
+        Task::MigrateFrom,
+        0,
+        Some(target),
+        c.acts[start].optional,
+    );
+    let to = (!partial).then(|| {
+        actions::action(
+            c,
+            rsc,
+            Task::MigrateTo,
+            0,
+            Some(current),
+            c.acts[start].optional,
+        )
+    });
     let source_name = c.nodes[current].name.clone();
     let target_name = c.nodes[target].name.clone();
     let needs = c.acts[start].needs;
@@ -56,11 +72,25 @@ pub(crate) fn create(c: &mut Cluster, rsc: RscIx, current: Option<NodeIx>) {
         }
         let _ = to;
         order_tasks(c, rsc, Task::Monitor, rsc, Task::MigrateTo, ar::ORDERED);
-        order_tasks(c, rsc, Task::MigrateTo, rsc, Task::MigrateFrom, ar::ORDERED | ar::UNMIGRATABLE_THEN_BLOCKS);
+        order_tasks(
+            c,
+            rsc,
+            Task::MigrateTo,
+            rsc,
+            Task::MigrateFrom,
+            ar::ORDERED | ar::UNMIGRATABLE_THEN_BLOCKS,
+        );
     } else {
         order_tasks(c, rsc, Task::Monitor, rsc, Task::MigrateFrom, ar::ORDERED);
     }
-    order_tasks(c, rsc, Task::MigrateFrom, rsc, Task::Stop, ar::ORDERED | ar::UNMIGRATABLE_THEN_BLOCKS);
+    order_tasks(
+        c,
+        rsc,
+        Task::MigrateFrom,
+        rsc,
+        Task::Stop,
+        ar::ORDERED | ar::UNMIGRATABLE_THEN_BLOCKS,
+    );
     order_tasks(
         c,
         rsc,

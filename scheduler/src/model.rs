@@ -83,13 +83,21 @@ impl NodeTable {
         }
         let entry = &mut self.0[node];
         if !entry.present {
-            *entry = Allowed { present: true, score: base, ..Allowed::default() };
+            *entry = Allowed {
+                present: true,
+                score: base,
+                ..Allowed::default()
+            };
         }
         entry
     }
 
     pub(crate) fn nodes(&self) -> impl Iterator<Item = NodeIx> + '_ {
-        self.0.iter().enumerate().filter(|(_, e)| e.present).map(|(ix, _)| ix)
+        self.0
+            .iter()
+            .enumerate()
+            .filter(|(_, e)| e.present)
+            .map(|(ix, _)| ix)
     }
 
     pub(crate) fn entries(&self) -> impl Iterator<Item = (NodeIx, &Allowed)> + '_ {
@@ -139,8 +147,6 @@ pub(crate) struct Node {
     pub(crate) remote_maintenance: bool,
     pub(crate) history_unpacked: bool,
     pub(crate) health: i32,
-    /// Why it is to be fenced, for the record.
-    pub(crate) fence_reason: Option<String>,
     /// Whether losing it counts for `priority-fencing-delay`.
     pub(crate) lost_contact: bool,
     /// Resources placed there by this run.
@@ -204,13 +210,11 @@ pub(crate) struct CloneSettings {
     /// The pseudo-actions around each kind of change.
     pub(crate) notices: BTreeMap<Task, Notices>,
     pub(crate) promoted_placed: u32,
-    pub(crate) removed_instances: bool,
 }
 
 /// The pseudo-actions that frame the notifications of one kind of change.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Notices {
-    pub(crate) begin: Option<ActIx>,
     pub(crate) pre: Option<ActIx>,
     pub(crate) pre_done: Option<ActIx>,
     pub(crate) post: ActIx,
@@ -220,26 +224,16 @@ pub(crate) struct Notices {
 /// Parts of one replica of a bundle.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Replica {
-    pub(crate) offset: u32,
-    pub(crate) ip: Option<RscIx>,
     pub(crate) container: RscIx,
-    pub(crate) remote: Option<RscIx>,
     pub(crate) child: Option<RscIx>,
     pub(crate) node: Option<NodeIx>,
-    pub(crate) ipaddr: Option<String>,
 }
 
 /// Settings of a bundle.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct BundleSettings {
-    pub(crate) technology: String,
-    pub(crate) image: String,
     pub(crate) replicas: Vec<Replica>,
-    pub(crate) max: u32,
     pub(crate) per_host: u32,
-    pub(crate) promoted_max: u32,
-    /// The clone that wraps the bundled primitive.
-    pub(crate) child: Option<RscIx>,
 }
 
 #[derive(Clone, Debug)]
@@ -300,14 +294,11 @@ pub(crate) struct Rsc {
     pub(crate) start_pending: bool,
     pub(crate) stop_unexpected: bool,
     pub(crate) reload: bool,
-    pub(crate) detect_loop: bool,
     pub(crate) ignored_failure: bool,
-    pub(crate) has_quorum_role: bool,
     pub(crate) assigning: bool,
     pub(crate) unassigned: bool,
     pub(crate) updating_nodes: bool,
     pub(crate) promotion_added: bool,
-    pub(crate) replica_of: Option<RscIx>,
     pub(crate) provides_unfencing: bool,
 
     /// Guest nodes run inside this resource (their connections), or the resource the guest runs in.
@@ -338,7 +329,6 @@ pub(crate) struct Rsc {
     pub(crate) tickets: Vec<usize>,
     pub(crate) op_meta: Vec<(Task, u32, Rc<OpMeta>)>,
     pub(crate) failures: Vec<(NodeIx, Element)>,
-    pub(crate) expected_node_is_up: bool,
 }
 
 /// What an action does.
@@ -367,9 +357,7 @@ pub(crate) enum Task {
     Fence,
     Shutdown,
     LoadStopped,
-    AllStopped,
     OneOrMore,
-    Maintenance,
     /// An operation somebody configured that the cluster never runs itself.
     Other,
 }
@@ -399,9 +387,7 @@ impl Task {
             Self::Fence => "stonith",
             Self::Shutdown => "do_shutdown",
             Self::LoadStopped => "load_stopped",
-            Self::AllStopped => "all_stopped",
             Self::OneOrMore => "one-or-more",
-            Self::Maintenance => "maintenance_nodes",
         }
     }
 
@@ -452,7 +438,6 @@ pub(crate) struct OpMeta {
     pub(crate) on_fail: OnFail,
     pub(crate) fail_role: Option<Role>,
     pub(crate) timeout_ms: i64,
-    pub(crate) start_delay_ms: i64,
     pub(crate) priority: i32,
 }
 
@@ -476,21 +461,16 @@ pub(crate) struct Act {
     pub(crate) optional: bool,
     pub(crate) print_always: bool,
     pub(crate) migratable: bool,
-    pub(crate) restarts: bool,
     pub(crate) min_runnable: bool,
     pub(crate) reschedule: bool,
-    pub(crate) detect_loop: bool,
     pub(crate) in_graph: bool,
     pub(crate) on_dc: bool,
-    pub(crate) cancel_reason: bool,
-    pub(crate) loop_checked: bool,
     pub(crate) needs: Requires,
     pub(crate) reason: Option<Rc<str>>,
     pub(crate) required_before: u32,
     pub(crate) runnable_before: u32,
     pub(crate) before: Vec<Link>,
     pub(crate) after: Vec<Link>,
-    pub(crate) notify_type: Option<Rc<str>>,
 }
 
 /// An edge between two actions, seen from one of them.
@@ -519,7 +499,6 @@ pub(crate) mod ar {
     pub(crate) const UNMIGRATABLE_THEN_BLOCKS: u32 = 1 << 14;
     pub(crate) const IF_FIRST_UNMIGRATABLE: u32 = 1 << 15;
     pub(crate) const SERIALIZE: u32 = 1 << 16;
-    pub(crate) const GUEST_ALLOWED: u32 = 1 << 17;
     pub(crate) const FIRST_IMPLIES_THEN_GRAPHED: u32 = 1 << 18;
     pub(crate) const THEN_IMPLIES_FIRST_GRAPHED: u32 = 1 << 19;
     pub(crate) const FIRST_ELSE_THEN: u32 = 1 << 20;
@@ -539,6 +518,10 @@ pub(crate) struct Colocation {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Location {
+    #[expect(
+        dead_code,
+        reason = "reports will name the constraint a score came from"
+    )]
     pub(crate) id: Rc<str>,
     pub(crate) role: Role,
     pub(crate) discover: Discover,
@@ -559,7 +542,6 @@ pub(crate) struct Ordering {
     pub(crate) first: End,
     pub(crate) then: End,
     pub(crate) flags: u32,
-    pub(crate) optional_only: bool,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -575,14 +557,13 @@ pub(crate) enum LossPolicy {
 pub(crate) struct Ticket {
     pub(crate) granted: bool,
     pub(crate) standby: bool,
-    pub(crate) last_granted_s: Option<i64>,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct TicketUse {
+    #[expect(dead_code, reason = "reports will name the constraint a ban came from")]
     pub(crate) id: Rc<str>,
     pub(crate) ticket: String,
-    pub(crate) rsc: RscIx,
     pub(crate) role: Role,
     pub(crate) loss: LossPolicy,
 }
@@ -622,11 +603,7 @@ pub(crate) struct Cluster<'a> {
     pub(crate) failed_ops: Vec<Element>,
     pub(crate) node_order: Vec<NodeIx>,
     pub(crate) rsc_defaults: Rc<BTreeMap<String, String>>,
-    pub(crate) blocked_resources: usize,
-    pub(crate) probe_done: bool,
-    pub(crate) disabled_resources: usize,
     pub(crate) stop_needed: Vec<RscIx>,
-    pub(crate) priority_max: i32,
 }
 
 impl<'a> Cluster<'a> {
@@ -655,7 +632,8 @@ impl<'a> Cluster<'a> {
 
     /// Whether a resource is in a clone whose instances are interchangeable.
     pub(crate) fn is_anonymous_instance(&self, rsc: RscIx) -> bool {
-        self.clone_of(rsc).is_some_and(|clone| clone != rsc && !self.rscs[clone].unique)
+        self.clone_of(rsc)
+            .is_some_and(|clone| clone != rsc && !self.rscs[clone].unique)
     }
 
     /// All primitives under a resource, itself included if it is one.
@@ -663,7 +641,11 @@ impl<'a> Cluster<'a> {
         if self.rscs[rsc].kind == Kind::Primitive {
             return vec![rsc];
         }
-        self.rscs[rsc].children.iter().flat_map(|c| self.primitives(*c)).collect()
+        self.rscs[rsc]
+            .children
+            .iter()
+            .flat_map(|c| self.primitives(*c))
+            .collect()
     }
 
     pub(crate) fn is_guest(&self, node: NodeIx) -> bool {
@@ -707,9 +689,8 @@ impl<'a> Cluster<'a> {
             }
             let is_source = r.partial_source == Some(node) && r.partial_target.is_some();
             let active_is_clean = active.is_some_and(|a| self.clean_online(a));
-            if active.is_none() || is_source {
-                active = Some(node);
-            } else if is_clean && !active_is_clean && r.partial_source != active {
+            let better = is_clean && !active_is_clean && r.partial_source != active;
+            if active.is_none() || is_source || better {
                 active = Some(node);
             }
         }
@@ -722,7 +703,11 @@ impl<'a> Cluster<'a> {
         match r.kind {
             Kind::Primitive => r.running_on.clone(),
             Kind::Bundle => {
-                let containers = r.bundle.iter().flat_map(|b| &b.replicas).map(|x| x.container);
+                let containers = r
+                    .bundle
+                    .iter()
+                    .flat_map(|b| &b.replicas)
+                    .map(|x| x.container);
                 self.union_nodes(containers)
             }
             _ => self.union_nodes(r.children.iter().copied()),
@@ -779,14 +764,16 @@ impl<'a> Cluster<'a> {
     }
 
     pub(crate) fn is_group_colocated(&self, group: RscIx) -> bool {
-        self.rscs[group].meta.get("collocated").is_none_or(|v| crate::score::is_true(Some(v)))
+        self.rscs[group]
+            .meta
+            .get("collocated")
+            .is_none_or(|v| crate::score::is_true(Some(v)))
     }
 
     pub(crate) fn is_group_ordered(&self, group: RscIx) -> bool {
-        self.rscs[group].meta.get("ordered").is_none_or(|v| crate::score::is_true(Some(v)))
-    }
-
-    pub(crate) fn is_container_of_guest(&self, rsc: RscIx) -> bool {
-        !self.rscs[rsc].fillers.is_empty()
+        self.rscs[group]
+            .meta
+            .get("ordered")
+            .is_none_or(|v| crate::score::is_true(Some(v)))
     }
 }

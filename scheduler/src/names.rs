@@ -31,7 +31,9 @@ fn number(text: &[u8], from: usize) -> (u64, usize) {
     let mut value = 0u64;
     let mut at = from;
     while at < text.len() && text[at].is_ascii_digit() {
-        value = value.saturating_mul(10).saturating_add(u64::from(text[at] - b'0'));
+        value = value
+            .saturating_mul(10)
+            .saturating_add(u64::from(text[at] - b'0'));
         at += 1;
     }
     (value, at)

@@ -38,11 +38,34 @@ fn read_details(c: &mut Cluster, ix: NodeIx, xml: &Element) {
         c.nodes[ix].maintenance = true;
     }
     let mut attrs = std::mem::take(&mut c.nodes[ix].attrs);
-    let ctx = Context { now_s: c.now_s, ..Context::default() };
-    nvpairs::unpack(&c.ids, xml, "instance_attributes", None, &ctx, &mut c.recheck, &mut attrs);
+    let ctx = Context {
+        now_s: c.now_s,
+        ..Context::default()
+    };
+    nvpairs::unpack(
+        &c.ids,
+        xml,
+        "instance_attributes",
+        None,
+        &ctx,
+        &mut c.recheck,
+        &mut attrs,
+    );
     let mut utilization = BTreeMap::new();
-    let ctx = Context { now_s: c.now_s, node: Some(&attrs), ..Context::default() };
-    nvpairs::unpack(&c.ids, xml, "utilization", None, &ctx, &mut c.recheck, &mut utilization);
+    let ctx = Context {
+        now_s: c.now_s,
+        node: Some(&attrs),
+        ..Context::default()
+    };
+    nvpairs::unpack(
+        &c.ids,
+        xml,
+        "utilization",
+        None,
+        &ctx,
+        &mut c.recheck,
+        &mut utilization,
+    );
     c.nodes[ix].utilization = numbers(&utilization);
     c.nodes[ix].attrs = attrs;
 }
@@ -69,7 +92,11 @@ pub(crate) fn create(c: &mut Cluster, id: &str, name: &str, kind: NodeKind, base
     let mut attrs = BTreeMap::new();
     attrs.insert("#uname".to_owned(), name.to_owned());
     attrs.insert("#id".to_owned(), id.to_owned());
-    let text = if kind == NodeKind::Remote { "remote" } else { "cluster" };
+    let text = if kind == NodeKind::Remote {
+        "remote"
+    } else {
+        "cluster"
+    };
     attrs.insert("#kind".to_owned(), text.to_owned());
     if kind == NodeKind::Remote {
         c.have_remote = true;
@@ -125,7 +152,9 @@ fn collect_remote(c: &Cluster, xml: &Element, found: &mut Vec<String>) {
 
 /// Whether a primitive connects a remote node of the same name.
 pub(crate) fn is_remote_primitive(xml: &Element) -> bool {
-    xml.attr("class") == Some("ocf") && xml.attr("provider") == Some("pacemaker") && xml.attr("type") == Some("remote")
+    xml.attr("class") == Some("ocf")
+        && xml.attr("provider") == Some("pacemaker")
+        && xml.attr("type") == Some("remote")
 }
 
 /// Name of the guest node a primitive contains (`remote-node`).
@@ -146,9 +175,15 @@ pub(crate) fn add_builtin_attributes(c: &mut Cluster) {
         let node = &mut c.nodes[ix];
         node.attrs.insert("#is_dc".to_owned(), is_dc.to_string());
         if let Some(name) = &cluster_name {
-            node.attrs.entry("#cluster-name".to_owned()).or_insert_with(|| name.clone());
+            node.attrs
+                .entry("#cluster-name".to_owned())
+                .or_insert_with(|| name.clone());
         }
-        let site = node.attrs.get("site-name").or(cluster_name.as_ref()).cloned();
+        let site = node
+            .attrs
+            .get("site-name")
+            .or(cluster_name.as_ref())
+            .cloned();
         if let Some(site) = site {
             node.attrs.insert("#site-name".to_owned(), site);
         }

@@ -14,19 +14,60 @@ pub(crate) fn create_pair(c: &mut Cluster, clone: RscIx, task: Task, begin: ActI
     let (optional, runnable) = (c.acts[begin].optional, c.acts[begin].runnable);
     let (end_optional, end_runnable) = (c.acts[end].optional, c.acts[end].runnable);
     let name = task.text();
-    let pre = frame(c, clone, Task::Notify, "pre", name, ("pre", name), optional, runnable);
-    let pre_done = frame(c, clone, Task::Notified, "confirmed-pre", name, ("pre", name), optional, runnable);
+    let pre = frame(
+        c,
+        clone,
+        Task::Notify,
+        "pre",
+        name,
+        ("pre", name),
+        optional,
+        runnable,
+    );
+    let pre_done = frame(
+        c,
+        clone,
+        Task::Notified,
+        "confirmed-pre",
+        name,
+        ("pre", name),
+        optional,
+        runnable,
+    );
     order_actions(c, pre, pre_done, ar::ORDERED);
     order_actions(c, pre_done, begin, ar::ORDERED);
     let done = c.acts[end].task.text();
-    let post = frame(c, clone, Task::Notify, "post", done, ("post", name), end_optional, end_runnable);
-    let post_done = frame(c, clone, Task::Notified, "confirmed-post", done, ("post", name), end_optional, end_runnable);
+    let post = frame(
+        c,
+        clone,
+        Task::Notify,
+        "post",
+        done,
+        ("post", name),
+        end_optional,
+        end_runnable,
+    );
+    let post_done = frame(
+        c,
+        clone,
+        Task::Notified,
+        "confirmed-post",
+        done,
+        ("post", name),
+        end_optional,
+        end_runnable,
+    );
     c.acts[post].priority = INFINITY;
     c.acts[post_done].priority = INFINITY;
     order_actions(c, end, post, ar::FIRST_IMPLIES_THEN);
     order_actions(c, post, post_done, ar::FIRST_IMPLIES_THEN);
     order_actions(c, pre_done, post, ar::ORDERED);
-    let notices = Notices { begin: Some(begin), pre: Some(pre), pre_done: Some(pre_done), post, post_done };
+    let notices = Notices {
+        pre: Some(pre),
+        pre_done: Some(pre_done),
+        post,
+        post_done,
+    };
     c.rscs[clone].clone.notices.insert(task, notices);
 }
 
@@ -47,7 +88,8 @@ fn frame(
     a.pseudo = true;
     a.runnable = runnable;
     a.extra.push(("notify_key_type", key_type.to_owned()));
-    a.extra.push(("notify_key_operation", key_operation.to_owned()));
+    a.extra
+        .push(("notify_key_operation", key_operation.to_owned()));
     a.extra.push(("notify_type", what.0.to_owned()));
     a.extra.push(("notify_operation", what.1.to_owned()));
     ix
@@ -56,7 +98,8 @@ fn frame(
 /// Orders the notifications of one change before those of another.
 pub(crate) fn chain(c: &mut Cluster, clone: RscIx, first: Task, then: Task) {
     let notices = &c.rscs[clone].clone.notices;
-    let (Some(first), Some(then)) = (notices.get(&first).copied(), notices.get(&then).copied()) else {
+    let (Some(first), Some(then)) = (notices.get(&first).copied(), notices.get(&then).copied())
+    else {
         return;
     };
     if let Some(pre) = then.pre {
@@ -70,7 +113,12 @@ pub(crate) fn create_all(c: &mut Cluster) {
         if c.rscs[clone].kind != Kind::Clone || !c.rscs[clone].notify {
             continue;
         }
-        let notices: Vec<(Task, Notices)> = c.rscs[clone].clone.notices.iter().map(|(t, n)| (*t, *n)).collect();
+        let notices: Vec<(Task, Notices)> = c.rscs[clone]
+            .clone
+            .notices
+            .iter()
+            .map(|(t, n)| (*t, *n))
+            .collect();
         let order = [Task::Start, Task::Stop, Task::Promote, Task::Demote];
         for task in order {
             if let Some((_, notices)) = notices.iter().find(|(t, _)| *t == task) {
@@ -98,7 +146,10 @@ fn collect(c: &Cluster, clone: RscIx) -> Lists {
             Role::Promoted => "promoted",
         };
         let name = shown_id(c, rsc);
-        out.lists.entry(list).or_default().push((name.clone(), here));
+        out.lists
+            .entry(list)
+            .or_default()
+            .push((name.clone(), here));
         for ix in &r.actions {
             let a = &c.acts[*ix];
             let list = match a.task {
@@ -109,7 +160,10 @@ fn collect(c: &Cluster, clone: RscIx) -> Lists {
                 _ => continue,
             };
             if !a.optional && a.node.is_some() {
-                out.lists.entry(list).or_default().push((name.clone(), a.node));
+                out.lists
+                    .entry(list)
+                    .or_default()
+                    .push((name.clone(), a.node));
             }
         }
     }
@@ -129,9 +183,21 @@ fn shown_id(c: &Cluster, rsc: RscIx) -> String {
 
 fn keys(c: &Cluster, clone: RscIx, lists: &Lists) -> Vec<(&'static str, String)> {
     let mut out = Vec::new();
-    let blank = |text: String| if text.is_empty() { " ".to_owned() } else { text };
+    let blank = |text: String| {
+        if text.is_empty() {
+            " ".to_owned()
+        } else {
+            text
+        }
+    };
     let resources = |list: &str| {
-        let names: Vec<&str> = lists.lists.get(list).into_iter().flatten().map(|(n, _)| n.as_str()).collect();
+        let names: Vec<&str> = lists
+            .lists
+            .get(list)
+            .into_iter()
+            .flatten()
+            .map(|(n, _)| n.as_str())
+            .collect();
         blank(names.join(" "))
     };
     let nodes = |list: &str| {
@@ -150,19 +216,36 @@ fn keys(c: &Cluster, clone: RscIx, lists: &Lists) -> Vec<(&'static str, String)>
         ("promote", "notify_promote_resource", "notify_promote_uname"),
         ("demote", "notify_demote_resource", "notify_demote_uname"),
         ("active", "notify_active_resource", "notify_active_uname"),
-        ("promoted", "notify_promoted_resource", "notify_promoted_uname"),
+        (
+            "promoted",
+            "notify_promoted_resource",
+            "notify_promoted_uname",
+        ),
         ("promoted", "notify_master_resource", "notify_master_uname"),
-        ("unpromoted", "notify_unpromoted_resource", "notify_unpromoted_uname"),
+        (
+            "unpromoted",
+            "notify_unpromoted_resource",
+            "notify_unpromoted_uname",
+        ),
         ("unpromoted", "notify_slave_resource", "notify_slave_uname"),
     ] {
         out.push((resource_key, resources(list)));
         out.push((node_key, nodes(list)));
     }
     out.push(("notify_inactive_resource", resources("inactive")));
-    let mut available: Vec<NodeIx> = c.rscs[clone].allowed.nodes().filter(|n| c.rscs[clone].allowed.get(*n).is_some_and(|e| e.score >= 0 || true)).collect();
-    let by_name = |list: &mut Vec<NodeIx>| list.sort_by(|a, b| crate::names::compare(&c.nodes[*a].name, &c.nodes[*b].name));
+    let mut available: Vec<NodeIx> = c.rscs[clone].allowed.nodes().collect();
+    let by_name = |list: &mut Vec<NodeIx>| {
+        list.sort_by(|a, b| crate::names::compare(&c.nodes[*a].name, &c.nodes[*b].name))
+    };
     by_name(&mut available);
-    let names = |list: &[NodeIx]| blank(list.iter().map(|n| c.nodes[*n].name.as_str()).collect::<Vec<_>>().join(" "));
+    let names = |list: &[NodeIx]| {
+        blank(
+            list.iter()
+                .map(|n| c.nodes[*n].name.as_str())
+                .collect::<Vec<_>>()
+                .join(" "),
+        )
+    };
     out.push(("notify_available_uname", names(&available)));
     out.push(("notify_all_uname", names(&c.node_order)));
     out
@@ -176,10 +259,20 @@ fn announce(c: &mut Cluster, clone: RscIx, task: Task, notices: &Notices) {
     }
 }
 
-fn tell(c: &mut Cluster, rsc: RscIx, task: Task, notices: &Notices, keys: &[(&'static str, String)], lists: &Lists) {
+fn tell(
+    c: &mut Cluster,
+    rsc: RscIx,
+    task: Task,
+    notices: &Notices,
+    keys: &[(&'static str, String)],
+    lists: &Lists,
+) {
     for ix in c.rscs[rsc].actions.clone() {
         let a = &c.acts[ix];
-        let kind = matches!(a.task, Task::Start | Task::Stop | Task::Promote | Task::Demote);
+        let kind = matches!(
+            a.task,
+            Task::Start | Task::Stop | Task::Promote | Task::Demote
+        );
         if kind && !a.optional && a.node.is_some() {
             add_keys(c, ix, keys);
         }
@@ -209,10 +302,10 @@ fn tell(c: &mut Cluster, rsc: RscIx, task: Task, notices: &Notices, keys: &[(&'s
             return;
         };
         let start = first_action(c, rsc, Task::Start, None);
-        if task != Task::Start || start.is_none_or(|ix| c.acts[ix].optional) {
-            if let (Some(pre), Some(done)) = (notices.pre, notices.pre_done) {
-                notify(c, rsc, node, pre, done, keys);
-            }
+        if (task != Task::Start || start.is_none_or(|ix| c.acts[ix].optional))
+            && let (Some(pre), Some(done)) = (notices.pre, notices.pre_done)
+        {
+            notify(c, rsc, node, pre, done, keys);
         }
         post_notify(c, rsc, node, notices, keys);
     }
@@ -238,8 +331,17 @@ fn notify(
         return None;
     }
     let own = c.acts[frame].extra.clone();
-    let value = |name: &str| own.iter().find(|(n, _)| *n == name).map_or("", |(_, v)| v.as_str());
-    let key = format!("{}_{}_notify_{}_0", c.rscs[rsc].id, value("notify_type"), value("notify_operation"));
+    let value = |name: &str| {
+        own.iter()
+            .find(|(n, _)| *n == name)
+            .map_or("", |(_, v)| v.as_str())
+    };
+    let key = format!(
+        "{}_{}_notify_{}_0",
+        c.rscs[rsc].id,
+        value("notify_type"),
+        value("notify_operation")
+    );
     let optional = c.acts[frame].optional;
     let ix = actions::keyed_action(c, rsc, Task::Notify, key, Some(node), optional);
     c.acts[ix].extra = own;
@@ -249,7 +351,13 @@ fn notify(
     Some(ix)
 }
 
-fn post_notify(c: &mut Cluster, rsc: RscIx, node: NodeIx, notices: &Notices, keys: &[(&'static str, String)]) {
+fn post_notify(
+    c: &mut Cluster,
+    rsc: RscIx,
+    node: NodeIx,
+    notices: &Notices,
+    keys: &[(&'static str, String)],
+) {
     if let Some(ix) = notify(c, rsc, node, notices.post, notices.post_done, keys) {
         c.acts[ix].priority = INFINITY;
     }
@@ -267,8 +375,26 @@ pub(crate) fn order_fencing(c: &mut Cluster, rsc: RscIx, _stop: ActIx, fence: Ac
         return;
     };
     let optional = c.acts[fence].optional;
-    let post = frame(c, clone, Task::Notify, "post", "stonith", ("post", "stop"), optional, true);
-    let post_done = frame(c, clone, Task::Notified, "confirmed-post", "stonith", ("post", "stop"), optional, true);
+    let post = frame(
+        c,
+        clone,
+        Task::Notify,
+        "post",
+        "stonith",
+        ("post", "stop"),
+        optional,
+        true,
+    );
+    let post_done = frame(
+        c,
+        clone,
+        Task::Notified,
+        "confirmed-post",
+        "stonith",
+        ("post", "stop"),
+        optional,
+        true,
+    );
     if c.acts[post].priority == INFINITY {
         return;
     }
@@ -276,6 +402,11 @@ pub(crate) fn order_fencing(c: &mut Cluster, rsc: RscIx, _stop: ActIx, fence: Ac
     c.acts[post_done].priority = INFINITY;
     order_actions(c, fence, post, ar::FIRST_IMPLIES_THEN);
     order_actions(c, post, post_done, ar::FIRST_IMPLIES_THEN);
-    let notices = Notices { begin: None, pre: None, pre_done: None, post, post_done };
+    let notices = Notices {
+        pre: None,
+        pre_done: None,
+        post,
+        post_done,
+    };
     announce(c, clone, Task::Stop, &notices);
 }

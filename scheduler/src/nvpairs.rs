@@ -17,7 +17,10 @@ pub(crate) struct Ids<'a> {
 
 impl<'a> Ids<'a> {
     pub(crate) fn new(root: &'a Element) -> Self {
-        Self { root, index: OnceCell::new() }
+        Self {
+            root,
+            index: OnceCell::new(),
+        }
     }
 
     /// The element that defines an id.
@@ -70,7 +73,12 @@ pub(crate) fn has_rules(ids: &Ids, parent: &Element, kind: &str) -> bool {
         .any(|block| block.child("rule").is_some())
 }
 
-fn sorted_blocks<'p>(ids: &'p Ids, parent: &'p Element, kind: &'p str, first: Option<&str>) -> Vec<&'p Element> {
+fn sorted_blocks<'p>(
+    ids: &'p Ids,
+    parent: &'p Element,
+    kind: &'p str,
+    first: Option<&str>,
+) -> Vec<&'p Element> {
     // Of blocks that weigh the same, the later one counts.
     let mut blocks: Vec<&Element> = parent
         .children_named(kind)

@@ -47,7 +47,6 @@ pub(crate) struct Options {
     pub(crate) stop_all: bool,
     pub(crate) stop_removed: bool,
     pub(crate) cancel_removed: bool,
-    pub(crate) remove_after_stop: bool,
     pub(crate) health_strategy: String,
     pub(crate) health_base: i32,
     pub(crate) health_green: i32,
@@ -61,7 +60,10 @@ pub(crate) struct Options {
 impl Options {
     /// Reads options; every unknown value leaves the default and is reported.
     pub(crate) fn read(raw: BTreeMap<String, String>, problems: &mut Vec<String>) -> Self {
-        let mut read = Reader { raw: &raw, problems };
+        let mut read = Reader {
+            raw: &raw,
+            problems,
+        };
         let fencing = read.bool(&["fencing-enabled", "stonith-enabled"], true);
         let options = Self {
             no_quorum: read.no_quorum(fencing),
@@ -84,15 +86,18 @@ impl Options {
             stop_all: read.bool(&["stop-all-resources"], false),
             stop_removed: read.bool(&["stop-removed-resources", "stop-orphan-resources"], true),
             cancel_removed: read.bool(&["cancel-removed-actions", "stop-orphan-actions"], true),
-            remove_after_stop: read.bool(&["remove-after-stop"], false),
-            health_strategy: read.text(&["node-health-strategy"]).unwrap_or("none").to_owned(),
+            health_strategy: read
+                .text(&["node-health-strategy"])
+                .unwrap_or("none")
+                .to_owned(),
             health_base: read.score(&["node-health-base"], 0),
             health_green: read.score(&["node-health-green"], 0),
             health_yellow: read.score(&["node-health-yellow"], 0),
             health_red: read.score(&["node-health-red"], -score::INFINITY),
             placement: read.placement(),
             have_watchdog: read.bool(&["have-watchdog"], false),
-            watchdog_timeout_ms: read.ms(&["fencing-watchdog-timeout", "stonith-watchdog-timeout"], 0),
+            watchdog_timeout_ms: read
+                .ms(&["fencing-watchdog-timeout", "stonith-watchdog-timeout"], 0),
             raw: BTreeMap::new(),
         };
         Self { raw, ..options }
@@ -106,7 +111,10 @@ struct Reader<'r> {
 
 impl<'r> Reader<'r> {
     fn text(&self, names: &[&str]) -> Option<&'r str> {
-        names.iter().find_map(|name| self.raw.get(*name)).map(String::as_str)
+        names
+            .iter()
+            .find_map(|name| self.raw.get(*name))
+            .map(String::as_str)
     }
 
     fn parsed<T>(&mut self, names: &[&str], default: T, parse: impl Fn(&str) -> Option<T>) -> T {
@@ -158,7 +166,9 @@ impl<'r> Reader<'r> {
     }
 
     fn fencing_action(&mut self) -> String {
-        let text = self.text(&["fencing-action", "stonith-action"]).unwrap_or("reboot");
+        let text = self
+            .text(&["fencing-action", "stonith-action"])
+            .unwrap_or("reboot");
         match text {
             "off" | "poweroff" => "off".to_owned(),
             _ => "reboot".to_owned(),
@@ -166,12 +176,16 @@ impl<'r> Reader<'r> {
     }
 
     fn placement(&mut self) -> Placement {
-        self.parsed(&["placement-strategy"], Placement::Default, |text| match text {
-            "default" => Some(Placement::Default),
-            "utilization" => Some(Placement::Utilization),
-            "balanced" => Some(Placement::Balanced),
-            "minimal" => Some(Placement::Minimal),
-            _ => None,
-        })
+        self.parsed(
+            &["placement-strategy"],
+            Placement::Default,
+            |text| match text {
+                "default" => Some(Placement::Default),
+                "utilization" => Some(Placement::Utilization),
+                "balanced" => Some(Placement::Balanced),
+                "minimal" => Some(Placement::Minimal),
+                _ => None,
+            },
+        )
     }
 }

@@ -40,7 +40,18 @@ pub(crate) fn unpack(c: &mut Cluster, xml: &Element) {
             if symmetry == Symmetry::Symmetric {
                 between(c, xml, set, last, strength, Symmetry::Inverse);
             }
-            between(c, xml, last, set, strength, if symmetry == Symmetry::Symmetric { Symmetry::Symmetric } else { Symmetry::Asymmetric });
+            between(
+                c,
+                xml,
+                last,
+                set,
+                strength,
+                if symmetry == Symmetry::Symmetric {
+                    Symmetry::Symmetric
+                } else {
+                    Symmetry::Asymmetric
+                },
+            );
         }
         last = Some(set);
     }
@@ -68,8 +79,13 @@ fn strength(c: &mut Cluster, xml: &Element) -> Strength {
 
 fn symmetry(xml: &Element, strength: Strength) -> Symmetry {
     let configured = xml.attr("symmetrical").and_then(score::parse_bool);
-    let symmetric = configured.unwrap_or(strength != Strength::Serialize) && strength != Strength::Serialize;
-    if symmetric { Symmetry::Symmetric } else { Symmetry::Asymmetric }
+    let symmetric =
+        configured.unwrap_or(strength != Strength::Serialize) && strength != Strength::Serialize;
+    if symmetric {
+        Symmetry::Symmetric
+    } else {
+        Symmetry::Asymmetric
+    }
 }
 
 fn flags_for(strength: Strength, first: Task, symmetry: Symmetry) -> u32 {
@@ -107,7 +123,11 @@ fn inverse(task: Task) -> Option<Task> {
 
 fn simple(c: &mut Cluster, xml: &Element, strength: Strength, symmetry: Symmetry) {
     let (Some(first_id), Some(then_id)) = (xml.attr("first"), xml.attr("then")) else {
-        c.problem(format!("line {}: ordering '{}' names no two resources", xml.line(), xml.id().unwrap_or("")));
+        c.problem(format!(
+            "line {}: ordering '{}' names no two resources",
+            xml.line(),
+            xml.id().unwrap_or("")
+        ));
         return;
     };
     let first_task = xml.attr("first-action").map_or(Task::Start, Task::parse);
@@ -116,7 +136,14 @@ fn simple(c: &mut Cluster, xml: &Element, strength: Strength, symmetry: Symmetry
     let thens = constraints::find_all(c, then_id, xml);
     for first in &firsts {
         for then in &thens {
-            one(c, xml, (*first, first_task), (*then, then_task), strength, symmetry);
+            one(
+                c,
+                xml,
+                (*first, first_task),
+                (*then, then_task),
+                strength,
+                symmetry,
+            );
         }
     }
 }
@@ -160,14 +187,27 @@ fn clones_needed(c: &Cluster, xml: &Element, first: RscIx) -> u32 {
     }
 }
 
-fn at_least(c: &mut Cluster, xml: &Element, first: (RscIx, Task), then: (RscIx, Task), flags: u32, min: u32) {
+fn at_least(
+    c: &mut Cluster,
+    xml: &Element,
+    first: (RscIx, Task),
+    then: (RscIx, Task),
+    flags: u32,
+    min: u32,
+) {
     let key = format!("clone-one-or-more:{}", xml.id().unwrap_or(""));
     let gate = crate::actions::pseudo(c, &key, Task::OneOrMore);
     c.acts[gate].name = Some(key.as_str().into());
     c.acts[gate].min_runnable = true;
     c.acts[gate].required_before = min;
     for child in c.rscs[first.0].children.clone() {
-        ordering::order_task_action(c, child, first.1, gate, ar::MIN_RUNNABLE | ar::FIRST_IMPLIES_THEN_GRAPHED);
+        ordering::order_task_action(
+            c,
+            child,
+            first.1,
+            gate,
+            ar::MIN_RUNNABLE | ar::FIRST_IMPLIES_THEN_GRAPHED,
+        );
     }
     ordering::order_action_task(c, gate, then.0, then.1, flags);
 }
@@ -177,7 +217,9 @@ fn set_task(set: &Element) -> Task {
 }
 
 fn sequential(set: &Element) -> bool {
-    set.attr("sequential").and_then(score::parse_bool).unwrap_or(true)
+    set.attr("sequential")
+        .and_then(score::parse_bool)
+        .unwrap_or(true)
 }
 
 fn within(c: &mut Cluster, xml: &Element, set: &Element, strength: Strength, symmetry: Symmetry) {
@@ -216,10 +258,20 @@ fn within(c: &mut Cluster, xml: &Element, set: &Element, strength: Strength, sym
     }
 }
 
-fn between(c: &mut Cluster, xml: &Element, set1: &Element, set2: &Element, strength: Strength, symmetry: Symmetry) {
+fn between(
+    c: &mut Cluster,
+    xml: &Element,
+    set1: &Element,
+    set2: &Element,
+    strength: Strength,
+    symmetry: Symmetry,
+) {
     let mut first_task = set_task(set1);
     let mut then_task = set_task(set2);
-    let mut require_all = set1.attr("require-all").and_then(score::parse_bool).unwrap_or(true);
+    let mut require_all = set1
+        .attr("require-all")
+        .and_then(score::parse_bool)
+        .unwrap_or(true);
     let sequential1 = sequential(set1);
     let sequential2 = sequential(set2);
     if symmetry == Symmetry::Inverse {
@@ -232,7 +284,7 @@ fn between(c: &mut Cluster, xml: &Element, set1: &Element, set2: &Element, stren
     let flags = flags_for(strength, first_task, symmetry);
     let all1 = constraints::members(c, set1, xml);
     let all2 = constraints::members(c, set2, xml);
-    if !require_all && !(sequential1 && symmetry != Symmetry::Inverse && false) {
+    if !require_all {
         // One of the first set is enough.
         let key = format!("one-or-more:{}", set1.id().unwrap_or(""));
         let gate = crate::actions::pseudo(c, &key, Task::OneOrMore);
@@ -240,7 +292,13 @@ fn between(c: &mut Cluster, xml: &Element, set1: &Element, set2: &Element, stren
         c.acts[gate].min_runnable = true;
         c.acts[gate].required_before = 1;
         for rsc in &all1 {
-            ordering::order_task_action(c, *rsc, first_task, gate, ar::MIN_RUNNABLE | ar::FIRST_IMPLIES_THEN_GRAPHED);
+            ordering::order_task_action(
+                c,
+                *rsc,
+                first_task,
+                gate,
+                ar::MIN_RUNNABLE | ar::FIRST_IMPLIES_THEN_GRAPHED,
+            );
         }
         for rsc in &all2 {
             ordering::order_action_task(c, gate, *rsc, then_task, flags);

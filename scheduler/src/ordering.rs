@@ -11,41 +11,81 @@ pub(crate) fn order_actions(c: &mut Cluster, first: ActIx, then: ActIx, flags: u
     if flags == 0 || first == then {
         return false;
     }
-    if c.acts[first].after.iter().any(|l| l.other == then && l.flags & flags != 0) {
+    if c.acts[first]
+        .after
+        .iter()
+        .any(|l| l.other == then && l.flags & flags != 0)
+    {
         return false;
     }
     c.acts[first].after.push(Link { other: then, flags });
-    c.acts[then].before.push(Link { other: first, flags });
+    c.acts[then].before.push(Link {
+        other: first,
+        flags,
+    });
     true
 }
 
 fn task_end(rsc: RscIx, task: Task) -> End {
-    End { rsc: Some(rsc), task, interval_ms: 0, act: None }
+    End {
+        rsc: Some(rsc),
+        task,
+        interval_ms: 0,
+        act: None,
+    }
 }
 
 fn act_end(c: &Cluster, act: ActIx) -> End {
-    End { rsc: c.acts[act].rsc, act: Some(act), ..End::default() }
+    End {
+        rsc: c.acts[act].rsc,
+        act: Some(act),
+        ..End::default()
+    }
 }
 
 /// Orders the operations of two resources.
-pub(crate) fn order_tasks(c: &mut Cluster, first: RscIx, first_task: Task, then: RscIx, then_task: Task, flags: u32) {
-    push(c, task_end(first, first_task), task_end(then, then_task), flags);
+pub(crate) fn order_tasks(
+    c: &mut Cluster,
+    first: RscIx,
+    first_task: Task,
+    then: RscIx,
+    then_task: Task,
+    flags: u32,
+) {
+    push(
+        c,
+        task_end(first, first_task),
+        task_end(then, then_task),
+        flags,
+    );
 }
 
 /// Orders a resource's operation before one action.
-pub(crate) fn order_task_action(c: &mut Cluster, first: RscIx, first_task: Task, then: ActIx, flags: u32) {
+pub(crate) fn order_task_action(
+    c: &mut Cluster,
+    first: RscIx,
+    first_task: Task,
+    then: ActIx,
+    flags: u32,
+) {
     let end = act_end(c, then);
     push(c, task_end(first, first_task), end, flags);
 }
 
 /// Orders one action before a resource's operation.
-pub(crate) fn order_action_task(c: &mut Cluster, first: ActIx, then: RscIx, then_task: Task, flags: u32) {
+pub(crate) fn order_action_task(
+    c: &mut Cluster,
+    first: ActIx,
+    then: RscIx,
+    then_task: Task,
+    flags: u32,
+) {
     let end = act_end(c, first);
     push(c, end, task_end(then, then_task), flags);
 }
 
 fn push(c: &mut Cluster, first: End, then: End, flags: u32) {
-    c.orderings.push(Ordering { first, then, flags, optional_only: false });
+    c.orderings.push(Ordering { first, then, flags });
 }
 
 /// Actions of a resource for an operation.
@@ -62,7 +102,12 @@ pub(crate) fn find_actions(c: &Cluster, rsc: RscIx, task: Task, interval_ms: u32
 }
 
 /// The first action of a resource for an operation, on a node if one is given.
-pub(crate) fn first_action(c: &Cluster, rsc: RscIx, task: Task, node: Option<NodeIx>) -> Option<ActIx> {
+pub(crate) fn first_action(
+    c: &Cluster,
+    rsc: RscIx,
+    task: Task,
+    node: Option<NodeIx>,
+) -> Option<ActIx> {
     let mut fallback = None;
     for ix in &c.rscs[rsc].actions {
         let a = &c.acts[*ix];
@@ -87,7 +132,10 @@ pub(crate) fn apply_all(c: &mut Cluster) {
     }
     for ordering in &all {
         for extra in for_migrations(c, ordering) {
-            let exists = |c: &Cluster, end: &End| end.rsc.is_some_and(|r| !find_actions(c, r, end.task, 0).is_empty());
+            let exists = |c: &Cluster, end: &End| {
+                end.rsc
+                    .is_some_and(|r| !find_actions(c, r, end.task, 0).is_empty())
+            };
             if exists(c, &extra.first) && exists(c, &extra.then) {
                 apply_one(c, &extra);
             }
@@ -125,7 +173,6 @@ fn for_migrations(c: &Cluster, o: &Ordering) -> Vec<Ordering> {
         first: task_end(first, a),
         then: task_end(then, b),
         flags,
-        optional_only: false,
     };
     let partial = c.rscs[then].partial_target.is_some();
     let mut out = Vec::new();
@@ -173,7 +220,14 @@ fn apply_one(c: &mut Cluster, o: &Ordering) {
                 if o.first.task == Task::Demote && state == Role::Unpromoted {
                     return;
                 }
-                firsts.push(actions::action(c, rsc, o.first.task, o.first.interval_ms, None, true));
+                firsts.push(actions::action(
+                    c,
+                    rsc,
+                    o.first.task,
+                    o.first.interval_ms,
+                    None,
+                    true,
+                ));
             }
             for first in firsts {
                 order_then(c, Some(first), o);
@@ -192,7 +246,9 @@ fn order_then(c: &mut Cluster, first: Option<ActIx>, o: &Ordering) {
     };
     let mut flags = o.flags;
     if let (Some(first), Some(rsc)) = (first, o.then.rsc) {
-        let dangling = c.acts[first].rsc == Some(rsc) && c.acts[first].task == Task::Stop && is_dangling(c, first);
+        let dangling = c.acts[first].rsc == Some(rsc)
+            && c.acts[first].task == Task::Stop
+            && is_dangling(c, first);
         if dangling {
             flags &= !ar::FIRST_IMPLIES_THEN;
         }
@@ -271,7 +327,11 @@ impl Updater {
         if c.acts[then].before.is_empty() {
             return;
         }
-        let before = (c.acts[then].optional, c.acts[then].runnable, c.acts[then].migratable);
+        let before = (
+            c.acts[then].optional,
+            c.acts[then].runnable,
+            c.acts[then].migratable,
+        );
         let mut changed = Changed::default();
         if c.acts[then].min_runnable {
             c.acts[then].runnable_before = 0;
@@ -284,14 +344,19 @@ impl Updater {
             at += 1;
         }
         if c.acts[then].min_runnable {
-            let now = (c.acts[then].optional, c.acts[then].runnable, c.acts[then].migratable);
+            let now = (
+                c.acts[then].optional,
+                c.acts[then].runnable,
+                c.acts[then].migratable,
+            );
             changed.then = now != before;
         }
         if changed.then {
             if before.1 && !c.acts[then].runnable {
                 block_dependents(c, then);
             }
-            self.queue.extend(c.acts[then].after.iter().map(|l| l.other));
+            self.queue
+                .extend(c.acts[then].after.iter().map(|l| l.other));
             self.queue.push(then);
         }
     }
@@ -304,30 +369,30 @@ impl Updater {
         let original = link.other;
         let first_node = node_for_order(c, original);
         let then_node = node_for_order(c, then);
-        if link.flags & ar::IF_ON_SAME_NODE != 0 {
-            if let (Some(a), Some(b)) = (first_node, then_node) {
-                if a != b {
-                    c.acts[then].before[at].flags = 0;
-                    return Changed::default();
-                }
-            }
+        if link.flags & ar::IF_ON_SAME_NODE != 0
+            && let (Some(a), Some(b)) = (first_node, then_node)
+            && a != b
+        {
+            c.acts[then].before[at].flags = 0;
+            return Changed::default();
         }
         if c.acts[original].rsc.is_some()
             && link.flags & ar::THEN_CANCELS_FIRST != 0
             && !c.acts[then].optional
         {
             c.acts[original].optional = true;
-            if c.acts[original].task == Task::ReloadAgent {
-                if let Some(rsc) = c.acts[original].rsc {
-                    c.rscs[rsc].reload = false;
-                }
+            if c.acts[original].task == Task::ReloadAgent
+                && let Some(rsc) = c.acts[original].rsc
+            {
+                c.rscs[rsc].reload = false;
             }
         }
         let mut first = original;
-        if let (Some(a), Some(b)) = (c.acts[first].rsc, c.acts[then].rsc) {
-            if a != b && !is_parent(c, a, b) {
-                first = completion_of(c, first);
-            }
+        if let (Some(a), Some(b)) = (c.acts[first].rsc, c.acts[then].rsc)
+            && a != b
+            && !is_parent(c, a, b)
+        {
+            first = completion_of(c, first);
         }
         if first != original {
             if order_actions(c, first, then, link.flags) {
@@ -339,10 +404,14 @@ impl Updater {
         let then_flags = flags_for(c, then, first_node);
         let changed = self.apply_flags(c, first, then, first_flags, then_flags, at);
         if changed.first {
-            self.queue.extend(c.acts[first].after.iter().map(|l| l.other));
+            self.queue
+                .extend(c.acts[first].after.iter().map(|l| l.other));
             self.queue.push(first);
         }
-        Changed { first: false, then: changed.then }
+        Changed {
+            first: false,
+            then: changed.then,
+        }
     }
 
     fn apply_flags(
@@ -365,7 +434,18 @@ impl Updater {
         }
         if flags & ar::FIRST_IMPLIES_THEN != 0 {
             match then_rsc {
-                Some(rsc) => changed |= self.ordered(c, rsc, first, then, node, ff, Filter::Optional, ar::FIRST_IMPLIES_THEN),
+                Some(rsc) => {
+                    changed |= self.ordered(
+                        c,
+                        rsc,
+                        first,
+                        then,
+                        node,
+                        ff,
+                        Filter::Optional,
+                        ar::FIRST_IMPLIES_THEN,
+                    )
+                }
                 None if !ff.optional && c.acts[then].optional => {
                     c.acts[then].optional = false;
                     changed.then = true;
@@ -373,51 +453,93 @@ impl Updater {
                 None => {}
             }
         }
-        if flags & ar::INTERMEDIATE_STOP != 0 {
-            if let Some(rsc) = then_rsc {
-                changed |= self.ordered(c, rsc, first, then, node, ff, Filter::Both, ar::INTERMEDIATE_STOP);
-            }
+        if flags & ar::INTERMEDIATE_STOP != 0
+            && let Some(rsc) = then_rsc
+        {
+            changed |= self.ordered(
+                c,
+                rsc,
+                first,
+                then,
+                node,
+                ff,
+                Filter::Both,
+                ar::INTERMEDIATE_STOP,
+            );
         }
-        if flags & ar::THEN_IMPLIES_FIRST != 0 {
-            match first_rsc {
-                Some(rsc) => changed |= self.ordered(c, rsc, first, then, node, ff, Filter::Optional, ar::THEN_IMPLIES_FIRST),
-                None if !ff.optional && c.acts[first].runnable && !c.acts[then].runnable && false => {
-                    c.acts[first].runnable = false;
-                    changed.first = true;
-                }
-                None => {}
-            }
+        if flags & ar::THEN_IMPLIES_FIRST != 0
+            && let Some(rsc) = first_rsc
+        {
+            changed |= self.ordered(
+                c,
+                rsc,
+                first,
+                then,
+                node,
+                ff,
+                Filter::Optional,
+                ar::THEN_IMPLIES_FIRST,
+            )
         }
-        if flags & ar::PROMOTED_THEN_IMPLIES_FIRST != 0 {
-            if let Some(rsc) = then_rsc {
-                changed |= self.ordered(c, rsc, first, then, node, ff, Filter::Optional, ar::PROMOTED_THEN_IMPLIES_FIRST);
-            }
+        if flags & ar::PROMOTED_THEN_IMPLIES_FIRST != 0
+            && let Some(rsc) = then_rsc
+        {
+            changed |= self.ordered(
+                c,
+                rsc,
+                first,
+                then,
+                node,
+                ff,
+                Filter::Optional,
+                ar::PROMOTED_THEN_IMPLIES_FIRST,
+            );
         }
         if flags & ar::MIN_RUNNABLE != 0 {
             if then_rsc.is_some() {
                 // Only pseudo-actions count their predecessors.
             } else if ff.runnable {
                 c.acts[then].runnable_before += 1;
-                if c.acts[then].runnable_before >= c.acts[then].required_before && !c.acts[then].runnable {
+                if c.acts[then].runnable_before >= c.acts[then].required_before
+                    && !c.acts[then].runnable
+                {
                     c.acts[then].runnable = true;
                     changed.then = true;
                 }
             }
         }
-        if flags & ar::NESTED_REMOTE_PROBE != 0 {
-            if let Some(rsc) = then_rsc {
-                let active = first_rsc.is_some_and(|r| !c.rscs[r].running_on.is_empty());
-                if !c.acts[first].runnable && active {
-                    c.acts[then].before[at].flags = 0;
-                    return changed;
-                }
-                changed |= self.ordered(c, rsc, first, then, node, ff, Filter::Runnable, ar::UNRUNNABLE_FIRST_BLOCKS);
+        if flags & ar::NESTED_REMOTE_PROBE != 0
+            && let Some(rsc) = then_rsc
+        {
+            let active = first_rsc.is_some_and(|r| !c.rscs[r].running_on.is_empty());
+            if !c.acts[first].runnable && active {
+                c.acts[then].before[at].flags = 0;
+                return changed;
             }
+            changed |= self.ordered(
+                c,
+                rsc,
+                first,
+                then,
+                node,
+                ff,
+                Filter::Runnable,
+                ar::UNRUNNABLE_FIRST_BLOCKS,
+            );
         }
         if flags & ar::UNRUNNABLE_FIRST_BLOCKS != 0 {
             match then_rsc {
                 Some(rsc) => {
-                    changed |= self.ordered(c, rsc, first, then, node, ff, Filter::Runnable, ar::UNRUNNABLE_FIRST_BLOCKS);
+                    changed |= self.ordered(
+                        c,
+                        rsc,
+                        first,
+                        then,
+                        node,
+                        ff,
+                        Filter::Runnable,
+                        ar::UNRUNNABLE_FIRST_BLOCKS,
+                    );
                 }
                 None if !ff.runnable && c.acts[then].runnable => {
                     c.acts[then].runnable = false;
@@ -426,20 +548,47 @@ impl Updater {
                 None => {}
             }
         }
-        if flags & ar::UNMIGRATABLE_THEN_BLOCKS != 0 {
-            if let Some(rsc) = then_rsc {
-                changed |= self.ordered(c, rsc, first, then, node, ff, Filter::Optional, ar::UNMIGRATABLE_THEN_BLOCKS);
-            }
+        if flags & ar::UNMIGRATABLE_THEN_BLOCKS != 0
+            && let Some(rsc) = then_rsc
+        {
+            changed |= self.ordered(
+                c,
+                rsc,
+                first,
+                then,
+                node,
+                ff,
+                Filter::Optional,
+                ar::UNMIGRATABLE_THEN_BLOCKS,
+            );
         }
-        if flags & ar::FIRST_ELSE_THEN != 0 {
-            if let Some(rsc) = then_rsc {
-                changed |= self.ordered(c, rsc, first, then, node, ff, Filter::Optional, ar::FIRST_ELSE_THEN);
-            }
+        if flags & ar::FIRST_ELSE_THEN != 0
+            && let Some(rsc) = then_rsc
+        {
+            changed |= self.ordered(
+                c,
+                rsc,
+                first,
+                then,
+                node,
+                ff,
+                Filter::Optional,
+                ar::FIRST_ELSE_THEN,
+            );
         }
-        if flags & ar::ASYMMETRIC != 0 {
-            if let Some(rsc) = then_rsc {
-                changed |= self.ordered(c, rsc, first, then, node, ff, Filter::Runnable, ar::ASYMMETRIC);
-            }
+        if flags & ar::ASYMMETRIC != 0
+            && let Some(rsc) = then_rsc
+        {
+            changed |= self.ordered(
+                c,
+                rsc,
+                first,
+                then,
+                node,
+                ff,
+                Filter::Runnable,
+                ar::ASYMMETRIC,
+            );
         }
         if flags & ar::FIRST_IMPLIES_THEN_GRAPHED != 0 && c.acts[first].runnable && !ff.optional {
             c.acts[then].print_always = true;
@@ -600,7 +749,12 @@ fn instances_of(c: &Cluster, rsc: RscIx) -> Vec<RscIx> {
     crate::bundle::instances(c, rsc)
 }
 
-fn instance_action(c: &Cluster, instance: RscIx, task: Task, node: Option<NodeIx>) -> Option<ActIx> {
+fn instance_action(
+    c: &Cluster,
+    instance: RscIx,
+    task: Task,
+    node: Option<NodeIx>,
+) -> Option<ActIx> {
     let holder = match task {
         Task::Promote | Task::Promoted | Task::Demote | Task::Demoted => {
             crate::bundle::bundled_in_container(c, instance).unwrap_or(instance)
@@ -608,7 +762,8 @@ fn instance_action(c: &Cluster, instance: RscIx, task: Task, node: Option<NodeIx
         _ => instance,
     };
     let node = if holder == instance { node } else { None };
-    first_action(c, holder, original_task(task), node).or_else(|| first_action(c, holder, task, node))
+    first_action(c, holder, original_task(task), node)
+        .or_else(|| first_action(c, holder, task, node))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -629,7 +784,14 @@ impl Filter {
 }
 
 /// Applies one kind of edge to two actions as they are.
-fn primitive(c: &mut Cluster, first: ActIx, then: ActIx, ff: Flags, filter: Filter, kind: u32) -> Changed {
+fn primitive(
+    c: &mut Cluster,
+    first: ActIx,
+    then: ActIx,
+    ff: Flags,
+    filter: Filter,
+    kind: u32,
+) -> Changed {
     let snapshot = |c: &Cluster, ix: ActIx| {
         let a = &c.acts[ix];
         (a.optional, a.runnable, a.migratable, a.pseudo)
@@ -637,18 +799,18 @@ fn primitive(c: &mut Cluster, first: ActIx, then: ActIx, ff: Flags, filter: Filt
     let (first_was, then_was) = (snapshot(c, first), snapshot(c, then));
     match kind {
         ar::ASYMMETRIC => asymmetric(c, first, then),
-        ar::THEN_IMPLIES_FIRST => {
-            if !c.acts[then].optional {
-                if filter.optional() && c.acts[first].optional {
-                    require(c, first, then);
-                }
-                if c.acts[first].migratable && !c.acts[then].migratable {
-                    c.acts[first].migratable = false;
-                }
+        ar::THEN_IMPLIES_FIRST if !c.acts[then].optional => {
+            if filter.optional() && c.acts[first].optional {
+                require(c, first, then);
+            }
+            if c.acts[first].migratable && !c.acts[then].migratable {
+                c.acts[first].migratable = false;
             }
         }
         ar::PROMOTED_THEN_IMPLIES_FIRST => {
-            let promoted = c.acts[then].rsc.is_some_and(|r| c.rscs[r].role == Role::Promoted);
+            let promoted = c.acts[then]
+                .rsc
+                .is_some_and(|r| c.rscs[r].role == Role::Promoted);
             if promoted && !c.acts[then].optional {
                 require(c, first, then);
                 if c.acts[first].migratable && !c.acts[then].migratable {
@@ -665,28 +827,24 @@ fn primitive(c: &mut Cluster, first: ActIx, then: ActIx, ff: Flags, filter: Filt
                 require(c, first, then);
             }
         }
-        ar::FIRST_IMPLIES_THEN => {
-            if c.acts[then].optional && !ff.optional {
-                require(c, then, first);
-                c.acts[then].migratable &= c.acts[first].migratable || true;
-            }
+        ar::FIRST_IMPLIES_THEN if c.acts[then].optional && !ff.optional => {
+            require(c, then, first);
         }
         ar::INTERMEDIATE_STOP => restart(c, first, then, filter),
-        ar::FIRST_ELSE_THEN => {
-            if !c.acts[first].runnable {
-                c.acts[then].migratable = false;
-                c.acts[then].pseudo = false;
-            }
+        ar::FIRST_ELSE_THEN if !c.acts[first].runnable => {
+            c.acts[then].migratable = false;
+            c.acts[then].pseudo = false;
         }
-        ar::UNRUNNABLE_FIRST_BLOCKS => {
-            if c.acts[then].runnable && !ff.runnable {
-                block(c, then, first);
-                c.acts[then].migratable = false;
-            }
+        ar::UNRUNNABLE_FIRST_BLOCKS if c.acts[then].runnable && !ff.runnable => {
+            block(c, then, first);
+            c.acts[then].migratable = false;
         }
         _ => {}
     }
-    Changed { first: snapshot(c, first) != first_was, then: snapshot(c, then) != then_was }
+    Changed {
+        first: snapshot(c, first) != first_was,
+        then: snapshot(c, then) != then_was,
+    }
 }
 
 /// Makes an action required because of another.
@@ -771,10 +929,10 @@ fn restart(c: &mut Cluster, first: ActIx, then: ActIx, filter: Filter) {
 /// Node that counts for "on the same node".
 fn node_for_order(c: &Cluster, act: ActIx) -> Option<NodeIx> {
     let a = &c.acts[act];
-    if let Some(rsc) = a.rsc.filter(|_| a.task == Task::Start) {
-        if c.rscs[rsc].kind == Kind::Group {
-            return colocation::location(c, rsc);
-        }
+    if let Some(rsc) = a.rsc.filter(|_| a.task == Task::Start)
+        && c.rscs[rsc].kind == Kind::Group
+    {
+        return colocation::location(c, rsc);
     }
     if a.task == Task::MigrateTo {
         // What it needs, it needs where it goes.
@@ -851,7 +1009,10 @@ fn flags_for(c: &mut Cluster, act: ActIx, node: Option<NodeIx>) -> Flags {
 }
 
 fn own_flags(c: &Cluster, act: ActIx) -> Flags {
-    Flags { optional: c.acts[act].optional, runnable: c.acts[act].runnable }
+    Flags {
+        optional: c.acts[act].optional,
+        runnable: c.acts[act].runnable,
+    }
 }
 
 /// What an action of a resource is, considering what is inside the resource.
@@ -864,7 +1025,10 @@ fn flags_for_rsc(c: &mut Cluster, rsc: RscIx, act: ActIx, node: Option<NodeIx>) 
 }
 
 fn group_flags(c: &mut Cluster, rsc: RscIx, act: ActIx, node: Option<NodeIx>) -> Flags {
-    let mut flags = Flags { optional: true, runnable: true };
+    let mut flags = Flags {
+        optional: true,
+        runnable: true,
+    };
     let own = c.acts[act].task;
     let task = original_task(own);
     for at in 0..c.rscs[rsc].children.len() {
@@ -889,17 +1053,29 @@ fn group_flags(c: &mut Cluster, rsc: RscIx, act: ActIx, node: Option<NodeIx>) ->
 }
 
 fn collective_flags(c: &mut Cluster, rsc: RscIx, act: ActIx, node: Option<NodeIx>) -> Flags {
-    let mut flags = Flags { optional: true, runnable: true };
+    let mut flags = Flags {
+        optional: true,
+        runnable: true,
+    };
     let mut any_runnable = false;
     let task = original_task(c.acts[act].task);
-    let key_is_own = !matches!(task, Task::Start | Task::Stop | Task::Promote | Task::Demote);
+    let key_is_own = !matches!(
+        task,
+        Task::Start | Task::Stop | Task::Promote | Task::Demote
+    );
     if key_is_own {
         return own_flags(c, act);
     }
     for instance in instances_of(c, rsc) {
-        let wanted = if c.rscs[instance].kind == Kind::Primitive { node } else { None };
+        let wanted = if c.rscs[instance].kind == Kind::Primitive {
+            node
+        } else {
+            None
+        };
         let holder = match task {
-            Task::Promote | Task::Demote => crate::bundle::bundled_in_container(c, instance).unwrap_or(instance),
+            Task::Promote | Task::Demote => {
+                crate::bundle::bundled_in_container(c, instance).unwrap_or(instance)
+            }
             _ => instance,
         };
         let wanted = if holder == instance { wanted } else { None };
@@ -985,7 +1161,11 @@ fn block_dependents(c: &mut Cluster, act: ActIx) {
         if !is_start && col.primary_role != Role::Promoted {
             continue;
         }
-        let task = if col.dependent_role == Role::Promoted { Task::Promote } else { Task::Start };
+        let task = if col.dependent_role == Role::Promoted {
+            Task::Promote
+        } else {
+            Task::Start
+        };
         let dependent = col.dependent;
         mark_blocked(c, dependent, rsc, task);
     }

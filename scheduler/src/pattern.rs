@@ -3,14 +3,22 @@
 /// Matches anywhere in a text; the result holds the whole match and the groups.
 pub(crate) fn find(pattern: &str, text: &str) -> Option<Vec<String>> {
     let chars: Vec<char> = pattern.chars().collect();
-    let mut parser = Parser { chars: &chars, at: 0, groups: 0 };
+    let mut parser = Parser {
+        chars: &chars,
+        at: 0,
+        groups: 0,
+    };
     let tree = parser.alternatives()?;
     if parser.at != chars.len() {
         return None;
     }
     let text: Vec<char> = text.chars().collect();
     for start in 0..=text.len() {
-        let mut run = Run { text: &text, groups: vec![None; parser.groups + 1], steps: 0 };
+        let mut run = Run {
+            text: &text,
+            groups: vec![None; parser.groups + 1],
+            steps: 0,
+        };
         let mut end = None;
         let matched = run.node(&tree, start, &mut |_, at| {
             end = Some(at);
@@ -19,7 +27,9 @@ pub(crate) fn find(pattern: &str, text: &str) -> Option<Vec<String>> {
         if let (true, Some(end)) = (matched, end) {
             let mut groups = run.groups;
             groups[0] = Some((start, end));
-            let cut = |g: Option<(usize, usize)>| g.map_or(String::new(), |(a, b)| text[a..b].iter().collect());
+            let cut = |g: Option<(usize, usize)>| {
+                g.map_or(String::new(), |(a, b)| text[a..b].iter().collect())
+            };
             return Some(groups.into_iter().map(cut).collect());
         }
     }
@@ -55,7 +65,11 @@ impl Parser<'_> {
             self.at += 1;
             all.push(self.sequence()?);
         }
-        Some(if all.len() == 1 { all.remove(0) } else { Tree::Any(all) })
+        Some(if all.len() == 1 {
+            all.remove(0)
+        } else {
+            Tree::Any(all)
+        })
     }
 
     fn sequence(&mut self) -> Option<Tree> {
@@ -171,7 +185,12 @@ struct Run<'t> {
 const MAX_STEPS: usize = 100_000;
 
 impl Run<'_> {
-    fn node(&mut self, tree: &Tree, at: usize, next: &mut dyn FnMut(&mut Self, usize) -> bool) -> bool {
+    fn node(
+        &mut self,
+        tree: &Tree,
+        at: usize,
+        next: &mut dyn FnMut(&mut Self, usize) -> bool,
+    ) -> bool {
         self.steps += 1;
         if self.steps > MAX_STEPS {
             return false;
@@ -204,7 +223,12 @@ impl Run<'_> {
         }
     }
 
-    fn all(&mut self, parts: &[Tree], at: usize, next: &mut dyn FnMut(&mut Self, usize) -> bool) -> bool {
+    fn all(
+        &mut self,
+        parts: &[Tree],
+        at: usize,
+        next: &mut dyn FnMut(&mut Self, usize) -> bool,
+    ) -> bool {
         match parts.split_first() {
             None => next(self, at),
             Some((first, rest)) => self.node(first, at, &mut |run, end| run.all(rest, end, next)),
@@ -221,7 +245,14 @@ impl Run<'_> {
     ) -> bool {
         if high > 0 {
             let more = self.node(inner, at, &mut |run, end| {
-                (end > at || low > 0) && run.repeat(inner, low.saturating_sub(1), high.saturating_sub(1), end, next)
+                (end > at || low > 0)
+                    && run.repeat(
+                        inner,
+                        low.saturating_sub(1),
+                        high.saturating_sub(1),
+                        end,
+                        next,
+                    )
             });
             if more {
                 return true;
@@ -237,8 +268,14 @@ mod tests {
 
     #[test]
     fn patterns_and_groups() {
-        assert_eq!(find("^dummy-([0-9]+)$", "dummy-12"), Some(vec!["dummy-12".into(), "12".into()]));
-        assert_eq!(find("(a|b)+c", "xabc"), Some(vec!["abc".into(), "b".into()]));
+        assert_eq!(
+            find("^dummy-([0-9]+)$", "dummy-12"),
+            Some(vec!["dummy-12".into(), "12".into()])
+        );
+        assert_eq!(
+            find("(a|b)+c", "xabc"),
+            Some(vec!["abc".into(), "b".into()])
+        );
         assert_eq!(find("^x", "ax"), None);
         assert_eq!(find("(", "x"), None);
     }

@@ -39,7 +39,10 @@ pub(crate) fn probe(c: &mut Cluster, rsc: RscIx, node: NodeIx) -> bool {
 
 fn anonymous(c: &mut Cluster, clone: RscIx, node: NodeIx) -> bool {
     let excluded = c.rscs[clone].exclusive_probes
-        && c.rscs[clone].allowed.get(node).is_none_or(|e| e.discover != Discover::Exclusive);
+        && c.rscs[clone]
+            .allowed
+            .get(node)
+            .is_none_or(|e| e.discover != Discover::Exclusive);
     if excluded {
         return false;
     }
@@ -82,7 +85,11 @@ fn primitive(c: &mut Cluster, rsc: RscIx, node: NodeIx) -> bool {
 /// What a probe has to come before: the start of the resource, or of the whole anonymous clone.
 fn probe_top(c: &Cluster, rsc: RscIx) -> RscIx {
     let top = c.uber_parent(rsc, false);
-    if c.rscs[top].kind == Kind::Clone { top } else { rsc }
+    if c.rscs[top].kind == Kind::Clone {
+        top
+    } else {
+        rsc
+    }
 }
 
 fn wanted(c: &Cluster, rsc: RscIx, node: NodeIx) -> bool {
@@ -123,9 +130,10 @@ fn known(c: &Cluster, rsc: RscIx, node: NodeIx) -> bool {
     let base = crate::history_ops::base_name(&c.rscs[rsc].id);
     let top = c.uber_parent(rsc, false);
     c.rscs[top].children.iter().any(|i| {
-        c.primitives(*i)
-            .iter()
-            .any(|p| crate::history_ops::base_name(&c.rscs[*p].id) == base && c.rscs[*p].known_on.contains(&node))
+        c.primitives(*i).iter().any(|p| {
+            crate::history_ops::base_name(&c.rscs[*p].id) == base
+                && c.rscs[*p].known_on.contains(&node)
+        })
     })
 }
 
@@ -170,10 +178,11 @@ fn before_stops(c: &mut Cluster) {
             continue;
         }
         let then_task = o.then.act.map_or(o.then.task, |a| c.acts[a].task);
-        if let Some(then_rsc) = o.then.rsc {
-            if c.rscs[first].container == Some(then_rsc) && then_task == Task::Stop {
-                continue;
-            }
+        if let Some(then_rsc) = o.then.rsc
+            && c.rscs[first].container == Some(then_rsc)
+            && then_task == Task::Stop
+        {
+            continue;
         }
         let probes: Vec<ActIx> = required_probes(c, first);
         if probes.is_empty() {
@@ -192,7 +201,8 @@ fn before_stops(c: &mut Cluster) {
         };
         for probe in probes {
             for then in &thens {
-                let apart = c.acts[probe].node != c.acts[*then].node && c.acts[*then].node.is_some();
+                let apart =
+                    c.acts[probe].node != c.acts[*then].node && c.acts[*then].node.is_some();
                 if flags & ar::IF_ON_SAME_NODE != 0 && apart {
                     continue;
                 }
@@ -236,7 +246,10 @@ fn starts_of_clone(c: &mut Cluster, probe: ActIx, after: ActIx) {
     let Some(clone) = c.acts[after].rsc else {
         return;
     };
-    if c.rscs[clone].kind <= Kind::Group || c.acts[after].task != Task::Start || c.acts[probe].runnable {
+    if c.rscs[clone].kind <= Kind::Group
+        || c.acts[after].task != Task::Start
+        || c.acts[probe].runnable
+    {
         return;
     }
     let nexts: Vec<ActIx> = c.acts[after].after.iter().map(|l| l.other).collect();
@@ -245,7 +258,11 @@ fn starts_of_clone(c: &mut Cluster, probe: ActIx, after: ActIx) {
             continue;
         };
         let inside = c.uber_parent(rsc, false) == clone;
-        if c.active_nodes(rsc).is_empty() && inside && c.acts[next].task == Task::Start && rsc != clone {
+        if c.active_nodes(rsc).is_empty()
+            && inside
+            && c.acts[next].task == Task::Start
+            && rsc != clone
+        {
             order_actions(c, probe, next, ar::UNRUNNABLE_FIRST_BLOCKS);
         }
     }
@@ -261,31 +278,35 @@ fn restart_chain(c: &mut Cluster, probe: ActIx, after: ActIx, seen: &mut Vec<Act
         return;
     };
     let after_rsc = c.acts[after].rsc;
-    if let Some(rsc) = after_rsc.filter(|r| c.rscs[*r].kind == Kind::Primitive && *r != probed) {
-        if c.acts[after].task != Task::Stop {
-            for stop in find_actions(c, rsc, Task::Stop, 0) {
-                if !c.acts[stop].optional {
-                    order_actions(c, probe, stop, ar::ORDERED);
-                }
+    if let Some(rsc) = after_rsc.filter(|r| c.rscs[*r].kind == Kind::Primitive && *r != probed)
+        && c.acts[after].task != Task::Stop
+    {
+        for stop in find_actions(c, rsc, Task::Stop, 0) {
+            if !c.acts[stop].optional {
+                order_actions(c, probe, stop, ar::ORDERED);
             }
         }
     }
     let interleave = after_rsc.is_some_and(|r| {
-        c.rscs[r].kind > Kind::Group && crate::score::is_true(c.rscs[r].meta.get("interleave").map(String::as_str))
+        c.rscs[r].kind > Kind::Group
+            && crate::score::is_true(c.rscs[r].meta.get("interleave").map(String::as_str))
     });
-    let nexts: Vec<(ActIx, u32)> = c.acts[after].after.iter().map(|l| (l.other, l.flags)).collect();
+    let nexts: Vec<(ActIx, u32)> = c.acts[after]
+        .after
+        .iter()
+        .map(|l| (l.other, l.flags))
+        .collect();
     for (next, flags) in nexts {
         if flags & ar::FIRST_IMPLIES_THEN == 0 {
             continue;
         }
         let chained = c.acts[next].rsc;
-        if interleave {
-            if let (Some(chained), Some(rsc)) = (chained, after_rsc) {
-                let foreign = c.uber_parent(chained, true) != c.uber_parent(rsc, true);
-                let instance_of_other = foreign && c.rscs[chained].kind == Kind::Primitive && c.clone_of(chained).is_some();
-                if instance_of_other {
-                    continue;
-                }
+        if interleave && let (Some(chained), Some(rsc)) = (chained, after_rsc) {
+            let foreign = c.uber_parent(chained, true) != c.uber_parent(rsc, true);
+            let instance_of_other =
+                foreign && c.rscs[chained].kind == Kind::Primitive && c.clone_of(chained).is_some();
+            if instance_of_other {
+                continue;
             }
         }
         restart_chain(c, probe, next, seen, depth + 1);

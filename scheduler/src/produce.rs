@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    fencing,
     graph::{Action, ActionKind, Graph, ResourceRef, Synapse},
     history_ops::base_name,
     model::{ActIx, Cluster, Kind, Link, NodeIx, RscIx, Task, ar},
@@ -17,7 +16,13 @@ pub(crate) fn build(c: &mut Cluster) -> Graph {
         c.acts[ix].in_graph = *keep;
     }
     let mut wanted: Vec<Inputs> = (0..c.acts.len())
-        .map(|ix| if chosen[ix] { inputs(c, ix) } else { Inputs::new() })
+        .map(|ix| {
+            if chosen[ix] {
+                inputs(c, ix)
+            } else {
+                Inputs::new()
+            }
+        })
         .collect();
     break_loops(c, &mut wanted);
     let mut synapses = Vec::new();
@@ -30,11 +35,20 @@ pub(crate) fn build(c: &mut Cluster) -> Graph {
         let rsc_priority = c.acts[ix].rsc.map_or(0, |r| c.rscs[r].priority);
         let priority = rsc_priority.max(c.acts[ix].priority).max(0);
         let action = describe(c, ix);
-        synapses.push(Synapse { id, priority, actions: vec![action], inputs });
+        synapses.push(Synapse {
+            id,
+            priority,
+            actions: vec![action],
+            inputs,
+        });
     }
     let o = &c.options;
     let raw = |names: &[&str]| {
-        names.iter().find_map(|n| o.raw.get(*n)).cloned().unwrap_or_else(|| "60s".to_owned())
+        names
+            .iter()
+            .find_map(|n| o.raw.get(*n))
+            .cloned()
+            .unwrap_or_else(|| "60s".to_owned())
     };
     Graph {
         cluster_delay: raw(&["cluster-delay"]),
@@ -44,7 +58,12 @@ pub(crate) fn build(c: &mut Cluster) -> Graph {
         batch_limit: u32::try_from(o.batch_limit).unwrap_or(0),
         migration_limit: i32::try_from(o.migration_limit).unwrap_or(-1),
         failed_stop_offset: "INFINITY".to_owned(),
-        failed_start_offset: if o.start_failure_fatal { "INFINITY" } else { "1" }.to_owned(),
+        failed_start_offset: if o.start_failure_fatal {
+            "INFINITY"
+        } else {
+            "1"
+        }
+        .to_owned(),
         recheck_at_s: c.recheck.at_s(),
         synapses,
     }
@@ -62,8 +81,7 @@ fn belongs(c: &Cluster, ix: ActIx) -> bool {
     }
     if let Some(rsc) = a.rsc {
         let monitor = a.task == Task::Monitor || a.interval_ms != 0;
-        let exempt = matches!(a.task, Task::ClearFailCount | Task::LrmDelete | Task::Delete) && false;
-        if !c.rscs[rsc].managed && !monitor && !exempt {
+        if !c.rscs[rsc].managed && !monitor {
             return false;
         }
     }
@@ -94,7 +112,16 @@ fn inputs(c: &mut Cluster, ix: ActIx) -> Inputs {
     }
     merged
         .into_iter()
-        .filter(|(other, flags)| wants_input(c, ix, Link { other: *other, flags: *flags }))
+        .filter(|(other, flags)| {
+            wants_input(
+                c,
+                ix,
+                Link {
+                    other: *other,
+                    flags: *flags,
+                },
+            )
+        })
         .collect()
 }
 
@@ -105,7 +132,14 @@ fn break_loops(c: &mut Cluster, wanted: &mut [Inputs]) {
             .iter()
             .enumerate()
             .map(|(at, then)| (*then, ring[(at + 1) % ring.len()]))
-            .min_by_key(|(then, first)| strength(c, *first, *then, wanted[*then].get(first).copied().unwrap_or(0)));
+            .min_by_key(|(then, first)| {
+                strength(
+                    c,
+                    *first,
+                    *then,
+                    wanted[*then].get(first).copied().unwrap_or(0),
+                )
+            });
         let Some((then, first)) = weakest else {
             return;
         };
@@ -177,7 +211,12 @@ fn wants_input(c: &Cluster, ix: ActIx, link: Link) -> bool {
         return false;
     }
     let between = first.rsc.is_some() && a.rsc.is_some() && first.rsc != a.rsc;
-    if link.flags == ar::ORDERED && between && first.migratable && first.task == Task::Stop && a.task == Task::Stop {
+    if link.flags == ar::ORDERED
+        && between
+        && first.migratable
+        && first.task == Task::Stop
+        && a.task == Task::Stop
+    {
         // Where a resource goes without a stop, nothing waits for one that is merely preferred.
         return false;
     }
@@ -246,14 +285,17 @@ fn describe(c: &mut Cluster, ix: ActIx) -> Action {
 fn shutdown_lock(c: &Cluster, ix: ActIx) -> Option<i64> {
     let a = &c.acts[ix];
     let r = &c.rscs[a.rsc?];
-    (a.task == Task::Stop && r.lock_node.is_some() && r.lock_node == a.node).then_some(r.lock_time_s)
+    (a.task == Task::Stop && r.lock_node.is_some() && r.lock_node == a.node)
+        .then_some(r.lock_time_s)
 }
 
 fn kind_of(c: &Cluster, ix: ActIx) -> ActionKind {
     let a = &c.acts[ix];
     match a.task {
         _ if a.pseudo => ActionKind::Pseudo,
-        Task::Fence | Task::Shutdown | Task::ClearFailCount | Task::LrmDelete | Task::Maintenance => ActionKind::Cluster,
+        Task::Fence | Task::Shutdown | Task::ClearFailCount | Task::LrmDelete => {
+            ActionKind::Cluster
+        }
         _ => ActionKind::Resource,
     }
 }
@@ -286,7 +328,10 @@ fn reference(c: &Cluster, rsc: RscIx) -> ResourceRef {
     let r = &c.rscs[rsc];
     let unique = !c.is_anonymous_instance(rsc);
     let (id, long_id) = if r.removed && r.history_id.is_some() {
-        (r.history_id.clone().unwrap_or_default(), Some(r.id.clone()).filter(|id| Some(id) != r.history_id.as_ref()))
+        (
+            r.history_id.clone().unwrap_or_default(),
+            Some(r.id.clone()).filter(|id| Some(id) != r.history_id.as_ref()),
+        )
     } else if unique {
         (r.id.clone(), r.history_id.clone().filter(|h| *h != r.id))
     } else {
@@ -332,7 +377,8 @@ fn attributes(c: &mut Cluster, ix: ActIx, kind: ActionKind) -> BTreeMap<String, 
                 out.insert(meta_name(name), value.clone());
             }
         }
-        if kind == ActionKind::Resource || kind == ActionKind::Cluster || kind == ActionKind::Pseudo {
+        if kind == ActionKind::Resource || kind == ActionKind::Cluster || kind == ActionKind::Pseudo
+        {
             collection_meta(c, rsc, &mut out);
         }
     }
@@ -392,18 +438,17 @@ fn downed(c: &Cluster, ix: ActIx) -> Vec<String> {
     match a.task {
         Task::Shutdown => vec![c.nodes[node].id.clone()],
         Task::Fence => {
-            let on = a.extra.iter().any(|(name, value)| *name == "stonith_action" && value == "on");
-            if on { Vec::new() } else { crate::remote::downed_by_fencing(c, node) }
+            let on = a
+                .extra
+                .iter()
+                .any(|(name, value)| *name == "stonith_action" && value == "on");
+            if on {
+                Vec::new()
+            } else {
+                crate::remote::downed_by_fencing(c, node)
+            }
         }
         Task::Stop => crate::remote::downed_by_stop(c, ix),
         _ => Vec::new(),
     }
-}
-
-/// Nodes whose fencing is in the graph.
-pub(crate) fn fenced(c: &Cluster) -> Vec<NodeIx> {
-    (0..c.nodes.len())
-        .filter(|n| c.nodes[*n].fence_action.is_some_and(|ix| c.acts[ix].in_graph))
-        .filter(|n| fencing::can_fence(c, *n) || c.is_guest(*n))
-        .collect()
 }

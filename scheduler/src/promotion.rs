@@ -49,7 +49,10 @@ fn promotion_score(c: &Cluster, rsc: RscIx, node: NodeIx) -> Option<i32> {
     if !applies(c, rsc, node) {
         return None;
     }
-    let name = c.rscs[rsc].history_id.clone().unwrap_or_else(|| c.rscs[rsc].id.clone());
+    let name = c.rscs[rsc]
+        .history_id
+        .clone()
+        .unwrap_or_else(|| c.rscs[rsc].id.clone());
     lookup(c, node, &name).or_else(|| {
         let stripped = base_name(&name);
         (stripped != name || stripped != c.rscs[rsc].id)
@@ -59,7 +62,10 @@ fn promotion_score(c: &Cluster, rsc: RscIx, node: NodeIx) -> Option<i32> {
 }
 
 fn lookup(c: &Cluster, node: NodeIx, rsc: &str) -> Option<i32> {
-    c.nodes[node].attrs.get(&format!("master-{rsc}")).and_then(|v| score::parse(v))
+    c.nodes[node]
+        .attrs
+        .get(&format!("master-{rsc}"))
+        .and_then(|v| score::parse(v))
 }
 
 /// Whether a score left on a node says anything about this instance.
@@ -70,12 +76,13 @@ fn applies(c: &Cluster, rsc: RscIx, node: NodeIx) -> bool {
     if !c.rscs[rsc].unique {
         // Any instance's history there speaks for all of them.
         let probed = c.rscs[clone].known_on.contains(&node)
-            || c.rscs[rsc].parent.is_some_and(|p| c.rscs[p].known_on.contains(&node));
+            || c.rscs[rsc]
+                .parent
+                .is_some_and(|p| c.rscs[p].known_on.contains(&node));
         if probed {
-            let other_active = c.rscs[clone]
-                .children
-                .iter()
-                .any(|i| *i != rsc && !c.primitives(*i).contains(&rsc) && c.active_nodes(*i).contains(&node));
+            let other_active = c.rscs[clone].children.iter().any(|i| {
+                *i != rsc && !c.primitives(*i).contains(&rsc) && c.active_nodes(*i).contains(&node)
+            });
             // A score left by another instance is that instance's, unless this one is still free to go there.
             let here = c.rscs[rsc].running_on.contains(&node);
             return here || c.rscs[rsc].running_on.is_empty() || !other_active;
@@ -94,7 +101,6 @@ pub(crate) fn set_roles(c: &mut Cluster, clone: RscIx) {
         reset_promoted_counts(c, *child);
     }
     for instance in children {
-        set_default_role(c, instance);
         let chosen = colocation::location(c, instance);
         let Some(node) = chosen else {
             c.rscs[instance].promotion_priority = -INFINITY;
@@ -134,21 +140,17 @@ fn reset_promoted_counts(c: &mut Cluster, instance: RscIx) {
     }
 }
 
-fn set_default_role(c: &mut Cluster, instance: RscIx) {
-    if c.rscs[instance].kind == Kind::Primitive {
-        if c.rscs[instance].next_role == Role::Unknown && false {
-            c.rscs[instance].next_role = Role::Unpromoted;
-        }
-    }
-}
-
 fn promoted_locations(c: &mut Cluster, holder: RscIx, instance: RscIx, node: NodeIx) {
     for ix in c.rscs[holder].locations.clone() {
         let location = &c.locations[ix];
         if location.role != Role::Promoted {
             continue;
         }
-        let found = location.nodes.iter().find(|(n, _)| *n == node).map(|(_, s)| *s);
+        let found = location
+            .nodes
+            .iter()
+            .find(|(n, _)| *n == node)
+            .map(|(_, s)| *s);
         if let Some(score) = found {
             let r = &mut c.rscs[instance];
             r.promotion_priority = score::add(r.promotion_priority, score);
@@ -183,17 +185,22 @@ fn sort(c: &mut Cluster, clone: RscIx) -> Vec<RscIx> {
         if col.primary_role == Role::Promoted && col.primary == clone {
             let (dependent, factor) = (col.dependent, col.score as f32 / INFINITY as f32);
             let mut table = c.rscs[clone].allowed.clone();
-            let select = Select { this_with: false, nonnegative: true, active: true };
+            let select = Select {
+                this_with: false,
+                nonnegative: true,
+                active: true,
+            };
             colocation::add_colocated(c, dependent, clone, &mut table, Some(ix), factor, select);
             c.rscs[clone].allowed = table;
         }
     }
     require_tickets(c, clone);
     for child in &children {
-        if let Some(node) = colocation::location(c, *child).filter(|_| c.rscs[*child].sort_index >= 0) {
-            if let Some(score) = c.rscs[clone].allowed.get(node).map(|e| e.score) {
-                c.rscs[*child].sort_index = score;
-            }
+        if let Some(node) =
+            colocation::location(c, *child).filter(|_| c.rscs[*child].sort_index >= 0)
+            && let Some(score) = c.rscs[clone].allowed.get(node).map(|e| e.score)
+        {
+            c.rscs[*child].sort_index = score;
         }
     }
     let mut order = children;
@@ -223,7 +230,10 @@ fn apply_as_dependent(c: &mut Cluster, clone: RscIx, primary: RscIx, ix: usize) 
 fn require_tickets(c: &mut Cluster, clone: RscIx) {
     for ix in c.rscs[clone].tickets.clone() {
         let u = &c.ticket_uses[ix];
-        let held = c.tickets.get(&u.ticket).is_some_and(|t| t.granted && !t.standby);
+        let held = c
+            .tickets
+            .get(&u.ticket)
+            .is_some_and(|t| t.granted && !t.standby);
         if u.role == Role::Promoted && !held {
             for (_, entry) in c.rscs[clone].allowed.entries_mut() {
                 entry.score = -INFINITY;
@@ -249,15 +259,15 @@ fn choose(c: &mut Cluster, clone: RscIx, order: &[RscIx]) {
     let mut promoted = 0;
     for instance in order {
         show(c, *instance);
-        if promoted < max {
-            if let Some(node) = promotable_on(c, clone, *instance) {
-                if let Some(entry) = c.rscs[clone].allowed.get_mut(node) {
-                    entry.count += 1;
-                }
-                set_role(c, *instance, Role::Promoted);
-                promoted += 1;
-                continue;
+        if promoted < max
+            && let Some(node) = promotable_on(c, clone, *instance)
+        {
+            if let Some(entry) = c.rscs[clone].allowed.get_mut(node) {
+                entry.count += 1;
             }
+            set_role(c, *instance, Role::Promoted);
+            promoted += 1;
+            continue;
         }
         set_unpromoted(c, *instance);
     }
@@ -275,10 +285,10 @@ fn show(c: &mut Cluster, instance: RscIx) {
         c.rscs[instance].id,
         score::show(c.rscs[instance].sort_index)
     );
-    if c.trace.is_some() {
-        if let Some(trace) = &mut c.trace {
-            trace.push(line);
-        }
+    if c.trace.is_some()
+        && let Some(trace) = &mut c.trace
+    {
+        trace.push(line);
     }
 }
 
@@ -294,7 +304,11 @@ fn set_unpromoted(c: &mut Cluster, rsc: RscIx) {
     if children.is_empty() {
         let r = &mut c.rscs[rsc];
         if r.next_role != Role::Stopped {
-            r.next_role = if r.assigned.is_some() { Role::Unpromoted } else { Role::Stopped };
+            r.next_role = if r.assigned.is_some() {
+                Role::Unpromoted
+            } else {
+                Role::Stopped
+            };
         }
         return;
     }
@@ -321,7 +335,7 @@ fn promotable_on(c: &Cluster, clone: RscIx, instance: RscIx) -> Option<NodeIx> {
     if !r.managed {
         return (c.state(instance, true) == Role::Promoted).then_some(node);
     }
-    let priority = if r.kind == Kind::Group { r.sort_index } else { r.sort_index };
+    let priority = r.sort_index;
     if priority < 0 || !c.can_run(node) {
         return None;
     }
@@ -338,7 +352,7 @@ fn member_promotable(c: &Cluster, member: RscIx) -> bool {
         return false;
     };
     if !r.managed {
-        return r.role == Role::Promoted || true;
+        return true;
     }
     r.promotion_priority >= 0 && c.can_run(node)
 }

@@ -22,11 +22,17 @@ pub(crate) fn create(c: &mut Cluster, rsc: RscIx) {
     let mut start = None;
     for op in ops.iter() {
         // Two operations of one name and interval cannot be told apart: neither runs.
-        let twins = ops.iter().filter(|o| o.name == op.name && o.interval_ms == op.interval_ms).count();
+        let twins = ops
+            .iter()
+            .filter(|o| o.name == op.name && o.interval_ms == op.interval_ms)
+            .count();
         if !op.enabled || op.interval_ms == 0 || twins > 1 {
             continue;
         }
-        if matches!(op.name.as_str(), "start" | "stop" | "promote" | "demote" | "cancel" | "delete") {
+        if matches!(
+            op.name.as_str(),
+            "start" | "stop" | "promote" | "demote" | "cancel" | "delete"
+        ) {
             continue;
         }
         if op.role == Some(Role::Stopped) {
@@ -46,7 +52,10 @@ pub(crate) fn create(c: &mut Cluster, rsc: RscIx) {
 fn existing(c: &Cluster, rsc: RscIx, op: &OpDef, node: NodeIx) -> Option<ActIx> {
     c.rscs[rsc].actions.iter().copied().find(|ix| {
         let a = &c.acts[*ix];
-        a.task == Task::parse(&op.name) && a.interval_ms == op.interval_ms && a.node == Some(node) && a.key.is_none()
+        a.task == Task::parse(&op.name)
+            && a.interval_ms == op.interval_ms
+            && a.node == Some(node)
+            && a.key.is_none()
     })
 }
 
@@ -65,7 +74,14 @@ fn active(c: &mut Cluster, rsc: RscIx, start: ActIx, node: NodeIx, op: &OpDef) {
         }
         return;
     }
-    let mon = actions::action(c, rsc, Task::parse(&op.name), op.interval_ms, Some(node), optional);
+    let mon = actions::action(
+        c,
+        rsc,
+        Task::parse(&op.name),
+        op.interval_ms,
+        Some(node),
+        optional,
+    );
     if !optional {
         c.acts[mon].optional = false;
     }
@@ -96,7 +112,14 @@ pub(crate) fn target_rc(c: &mut Cluster, act: ActIx, rc: &str) {
     extra.push(("op_target_rc", rc.to_owned()));
 }
 
-fn cancel_for_role(c: &mut Cluster, rsc: RscIx, op: &OpDef, node: NodeIx, role: Option<Role>, next: Role) {
+fn cancel_for_role(
+    c: &mut Cluster,
+    rsc: RscIx,
+    op: &OpDef,
+    node: NodeIx,
+    role: Option<Role>,
+    next: Role,
+) {
     let cancel = cancel(c, rsc, &op.name, op.interval_ms, node);
     let after = match (role, next) {
         (None | Some(Role::Unpromoted), Role::Promoted) => Task::Promote,
@@ -108,7 +131,13 @@ fn cancel_for_role(c: &mut Cluster, rsc: RscIx, op: &OpDef, node: NodeIx, role: 
 }
 
 /// Makes the cancellation of a recurring operation.
-pub(crate) fn cancel(c: &mut Cluster, rsc: RscIx, name: &str, interval_ms: u32, node: NodeIx) -> ActIx {
+pub(crate) fn cancel(
+    c: &mut Cluster,
+    rsc: RscIx,
+    name: &str,
+    interval_ms: u32,
+    node: NodeIx,
+) -> ActIx {
     let key = format!("{}_{name}_{interval_ms}", c.rscs[rsc].id);
     let ix = actions::keyed_action(c, rsc, Task::Cancel, key, Some(node), false);
     let op = actions::op_meta(c, rsc, Task::parse(name), interval_ms);
@@ -127,12 +156,12 @@ fn inactive(c: &mut Cluster, rsc: RscIx, node: Option<NodeIx>, op: &OpDef) {
     if c.is_anonymous_instance(rsc) {
         return;
     }
-    if let Some(node) = node {
-        if existing(c, rsc, op, node).is_some() {
-            let cancel = cancel(c, rsc, &op.name, op.interval_ms, node);
-            if matches!(c.rscs[rsc].next_role, Role::Started | Role::Unpromoted) {
-                order_action_task(c, cancel, rsc, Task::Start, ar::UNRUNNABLE_FIRST_BLOCKS);
-            }
+    if let Some(node) = node
+        && existing(c, rsc, op, node).is_some()
+    {
+        let cancel = cancel(c, rsc, &op.name, op.interval_ms, node);
+        if matches!(c.rscs[rsc].next_role, Role::Started | Role::Unpromoted) {
+            order_action_task(c, cancel, rsc, Task::Start, ar::UNRUNNABLE_FIRST_BLOCKS);
         }
     }
     for other in 0..c.nodes.len() {

@@ -12,7 +12,9 @@ pub(crate) fn connection_assigned(c: &mut Cluster, rsc: RscIx) {
         return;
     };
     let r = &c.rscs[rsc];
-    let next = r.assigned.filter(|_| r.next_role != crate::model::Role::Stopped);
+    let next = r
+        .assigned
+        .filter(|_| r.next_role != crate::model::Role::Stopped);
     match next {
         Some(host) => {
             if c.nodes[host].unclean {
@@ -36,22 +38,42 @@ pub(crate) fn internal(c: &mut Cluster, rsc: RscIx) {
     let r = &c.rscs[rsc];
     if r.is_remote || r.is_fence_device {
         // A remote node runs neither fence devices nor connections.
-        let remote: Vec<usize> = (0..c.nodes.len()).filter(|n| c.is_remote_node(*n)).collect();
+        let remote: Vec<usize> = (0..c.nodes.len())
+            .filter(|n| c.is_remote_node(*n))
+            .collect();
         let container_may = c.rscs[rsc].container.is_some() && c.rscs[rsc].is_remote;
         for node in remote {
-            if !container_may || c.is_guest(node) {
-                if c.rscs[rsc].allowed.get(node).is_some() {
-                    crate::assign::add_node_score(c, rsc, Some(node), -INFINITY, "remote connection or fence device");
-                }
+            if (!container_may || c.is_guest(node)) && c.rscs[rsc].allowed.get(node).is_some() {
+                crate::assign::add_node_score(
+                    c,
+                    rsc,
+                    Some(node),
+                    -INFINITY,
+                    "remote connection or fence device",
+                );
             }
         }
     }
     let Some(container) = c.rscs[rsc].container else {
         return;
     };
-    order_tasks(c, container, Task::Start, rsc, Task::Start, ar::FIRST_IMPLIES_THEN | ar::UNRUNNABLE_FIRST_BLOCKS);
-    order_tasks(c, rsc, Task::Stop, container, Task::Stop, ar::THEN_IMPLIES_FIRST);
-    let score = if c.rscs[rsc].is_remote && c.rscs[rsc].allow_remote && c.rscs[rsc].remote_node.is_some_and(|_| false) { 10_000 } else { INFINITY };
+    order_tasks(
+        c,
+        container,
+        Task::Start,
+        rsc,
+        Task::Start,
+        ar::FIRST_IMPLIES_THEN | ar::UNRUNNABLE_FIRST_BLOCKS,
+    );
+    order_tasks(
+        c,
+        rsc,
+        Task::Stop,
+        container,
+        Task::Stop,
+        ar::THEN_IMPLIES_FIRST,
+    );
+    let score = INFINITY;
     let influence = c.rscs[rsc].critical;
     crate::constraints::new(
         c,
@@ -105,15 +127,16 @@ fn order_guest(c: &mut Cluster, act: usize, rsc: RscIx, connection: RscIx) {
             after_start(c, container, act, flags);
             after_start(c, connection, act, flags);
         }
-        Task::Stop | Task::Demote => {
-            if !failed {
-                before_stop(c, connection, act);
-            }
+        Task::Stop | Task::Demote if !failed => {
+            before_stop(c, connection, act);
         }
-        Task::Monitor if c.acts[act].interval_ms > 0 => {
-            if c.rscs[rsc].managed {
-                after_start(c, connection, act, ar::FIRST_IMPLIES_THEN | ar::UNRUNNABLE_FIRST_BLOCKS);
-            }
+        Task::Monitor if c.acts[act].interval_ms > 0 && c.rscs[rsc].managed => {
+            after_start(
+                c,
+                connection,
+                act,
+                ar::FIRST_IMPLIES_THEN | ar::UNRUNNABLE_FIRST_BLOCKS,
+            );
         }
         Task::Monitor => after_start(c, connection, act, ar::UNRUNNABLE_FIRST_BLOCKS),
         _ => {}
@@ -145,8 +168,12 @@ fn connection_state(c: &Cluster, connection: RscIx, node: usize) -> ConnectionSt
     let r = &c.rscs[connection];
     let host = r.running_on.first().copied();
     if r.next_role == Role::Stopped || r.assigned.is_none() {
-        if c.nodes[node].unclean || c.nodes[node].unseen && false {
-            return if c.nodes[node].remote_was_fenced { ConnectionState::Resting } else { ConnectionState::Failed };
+        if c.nodes[node].unclean {
+            return if c.nodes[node].remote_was_fenced {
+                ConnectionState::Resting
+            } else {
+                ConnectionState::Failed
+            };
         }
         if r.failed && r.remote_reconnect_ms > 0 {
             return ConnectionState::Resting;
@@ -155,7 +182,11 @@ fn connection_state(c: &Cluster, connection: RscIx, node: usize) -> ConnectionSt
     }
     match host {
         Some(host) if c.nodes[host].unclean => {
-            if r.assigned != Some(host) && r.failed { ConnectionState::Failed } else { ConnectionState::Unknown }
+            if r.assigned != Some(host) && r.failed {
+                ConnectionState::Failed
+            } else {
+                ConnectionState::Unknown
+            }
         }
         Some(_) if r.failed => ConnectionState::Failed,
         Some(_) => ConnectionState::Alive,
@@ -168,17 +199,24 @@ fn order_remote(c: &mut Cluster, act: usize, rsc: RscIx, connection: RscIx, node
     let after = ar::UNRUNNABLE_FIRST_BLOCKS;
     match c.acts[act].task {
         Task::Start | Task::Promote => {
-            let flags = if state == ConnectionState::Failed { after } else { ar::FIRST_IMPLIES_THEN | after };
+            let flags = if state == ConnectionState::Failed {
+                after
+            } else {
+                ar::FIRST_IMPLIES_THEN | after
+            };
             after_start(c, connection, act, flags);
         }
         Task::Stop | Task::Demote => match state {
-            ConnectionState::Alive | ConnectionState::Unknown if state == ConnectionState::Alive => {
+            ConnectionState::Alive | ConnectionState::Unknown
+                if state == ConnectionState::Alive =>
+            {
                 before_stop(c, connection, act);
             }
             ConnectionState::Failed => before_stop(c, connection, act),
             ConnectionState::Resting => {}
             _ => {
-                let moves = c.rscs[connection].assigned.is_some() && c.rscs[connection].next_role != Role::Stopped;
+                let moves = c.rscs[connection].assigned.is_some()
+                    && c.rscs[connection].next_role != Role::Stopped;
                 if moves {
                     after_start(c, connection, act, after);
                 } else {
@@ -212,7 +250,10 @@ pub(crate) fn router(c: &Cluster, ix: usize, node: usize) -> Option<usize> {
         (Some(b), Some(e)) => {
             use crate::model::Task;
             // While the connection moves, what ends something goes by the old way.
-            let old_way = matches!(c.acts[ix].task, Task::Stop | Task::Demote | Task::Cancel | Task::MigrateFrom | Task::MigrateTo);
+            let old_way = matches!(
+                c.acts[ix].task,
+                Task::Stop | Task::Demote | Task::Cancel | Task::MigrateFrom | Task::MigrateTo
+            );
             Some(if old_way { b } else { e })
         }
     }
@@ -225,7 +266,10 @@ pub(crate) fn meta(c: &Cluster, rsc: usize, out: &mut std::collections::BTreeMap
         out.insert("CRM_meta_remote_node".to_owned(), guest.clone());
     }
     if let Some(container) = r.container {
-        out.insert("CRM_meta_container".to_owned(), c.rscs[container].id.clone());
+        out.insert(
+            "CRM_meta_container".to_owned(),
+            c.rscs[container].id.clone(),
+        );
     }
 }
 
@@ -250,10 +294,13 @@ pub(crate) fn downed_by_stop(c: &Cluster, ix: usize) -> Vec<String> {
     if !c.rscs[rsc].is_remote {
         return Vec::new();
     }
-    let migrates = c.rscs[rsc]
-        .actions
-        .iter()
-        .any(|x| matches!(c.acts[*x].task, crate::model::Task::MigrateTo | crate::model::Task::MigrateFrom) && c.acts[*x].runnable && !c.acts[*x].optional);
+    let migrates = c.rscs[rsc].actions.iter().any(|x| {
+        matches!(
+            c.acts[*x].task,
+            crate::model::Task::MigrateTo | crate::model::Task::MigrateFrom
+        ) && c.acts[*x].runnable
+            && !c.acts[*x].optional
+    });
     match c.rscs[rsc].remote_node {
         Some(node) if !migrates => vec![c.nodes[node].id.clone()],
         _ => Vec::new(),

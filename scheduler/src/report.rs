@@ -19,14 +19,27 @@ pub(crate) fn transition(c: &mut Cluster) -> Vec<String> {
 
 fn fencing_line(c: &Cluster, ix: ActIx, out: &mut Vec<String>) {
     let a = &c.acts[ix];
-    let Some(node) = a.node.filter(|_| a.task == Task::Fence && !a.optional && a.in_graph) else {
+    let Some(node) = a
+        .node
+        .filter(|_| a.task == Task::Fence && !a.optional && a.in_graph)
+    else {
         return;
     };
     let name = &c.nodes[node].name;
-    let op = a.extra.iter().find(|(n, _)| *n == "stonith_action").map_or("", |(_, v)| v.as_str());
-    let reason = a.reason.as_deref().map_or(String::new(), |r| format!(" '{r}'"));
+    let op = a
+        .extra
+        .iter()
+        .find(|(n, _)| *n == "stonith_action")
+        .map_or("", |(_, v)| v.as_str());
+    let reason = a
+        .reason
+        .as_deref()
+        .map_or(String::new(), |r| format!(" '{r}'"));
     if a.pseudo && c.is_guest(node) {
-        out.push(format!("Fence ({op}) {name} (resource: {}){reason}", container_name(c, node)));
+        out.push(format!(
+            "Fence ({op}) {name} (resource: {}){reason}",
+            container_name(c, node)
+        ));
     } else {
         out.push(format!("Fence ({op}) {name}{reason}"));
     }
@@ -82,44 +95,123 @@ fn primitive(c: &mut Cluster, rsc: RscIx, out: &mut Vec<String>) {
     }
     let (role, next_role) = (r.role, r.next_role);
     let moving = current.is_some() && next.is_some() && current != next;
-    let migrate = on_node(c, rsc, Task::MigrateFrom, next).filter(|ix| c.acts[*ix].runnable && !c.acts[*ix].optional);
+    let migrate = on_node(c, rsc, Task::MigrateFrom, next)
+        .filter(|ix| c.acts[*ix].runnable && !c.acts[*ix].optional);
     let start = on_node(c, rsc, Task::Start, next);
     let stop = on_node(c, rsc, Task::Stop, current);
     let promote = on_node(c, rsc, Task::Promote, next);
     let demote = on_node(c, rsc, Task::Demote, next);
-    let pick = |name, origin, target, to| Change { name, origin, target, from: role, to };
+    let pick = |name, origin, target, to| Change {
+        name,
+        origin,
+        target,
+        from: role,
+        to,
+    };
     if role == next_role {
         if let Some(migrate) = migrate {
-            push(c, out, rsc, &pick("Migrate", current, next, next_role), start.or(Some(migrate)), None);
-        } else if c.rscs[rsc].reload {
-            push(c, out, rsc, &pick("Reload", current, next, next_role), None, None);
-        } else if start.is_none_or(|ix| c.acts[ix].optional) && !moving {
-            let both = demote.is_some_and(|ix| !c.acts[ix].optional) && promote.is_some_and(|ix| !c.acts[ix].optional);
-            if both {
-                push(c, out, rsc, &pick("Re-promote", current, next, next_role), promote, demote);
-            }
-        } else if start.is_some_and(|ix| !c.acts[ix].runnable) {
-            let reason = stop.filter(|ix| c.acts[*ix].reason.is_some()).or(start);
-            push(c, out, rsc, &Change { name: "Stop", origin: current, target: None, from: role, to: Role::Stopped }, reason, stop);
-        } else if moving {
-            let name = if c.rscs[rsc].failed { "Recover" } else { "Move" };
-            push(c, out, rsc, &pick(name, current, next, next_role), stop, None);
-        } else if c.rscs[rsc].failed {
-            push(c, out, rsc, &pick("Recover", current, next, next_role), stop, None);
-        } else {
-            push(c, out, rsc, &pick("Restart", current, next, next_role), start, None);
-        }
-        return;
-    }
-    if stop.is_some() && (next_role == Role::Stopped || start.is_some_and(|ix| !c.acts[ix].runnable)) {
-        for node in c.rscs[rsc].running_on.clone() {
-            let stop = on_node(c, rsc, Task::Stop, Some(node));
-            let because = if next_role == Role::Stopped { stop } else { stop.filter(|ix| c.acts[*ix].reason.is_some()).or(start) };
             push(
                 c,
                 out,
                 rsc,
-                &Change { name: "Stop", origin: Some(node), target: None, from: role, to: Role::Stopped },
+                &pick("Migrate", current, next, next_role),
+                start.or(Some(migrate)),
+                None,
+            );
+        } else if c.rscs[rsc].reload {
+            push(
+                c,
+                out,
+                rsc,
+                &pick("Reload", current, next, next_role),
+                None,
+                None,
+            );
+        } else if start.is_none_or(|ix| c.acts[ix].optional) && !moving {
+            let both = demote.is_some_and(|ix| !c.acts[ix].optional)
+                && promote.is_some_and(|ix| !c.acts[ix].optional);
+            if both {
+                push(
+                    c,
+                    out,
+                    rsc,
+                    &pick("Re-promote", current, next, next_role),
+                    promote,
+                    demote,
+                );
+            }
+        } else if start.is_some_and(|ix| !c.acts[ix].runnable) {
+            let reason = stop.filter(|ix| c.acts[*ix].reason.is_some()).or(start);
+            push(
+                c,
+                out,
+                rsc,
+                &Change {
+                    name: "Stop",
+                    origin: current,
+                    target: None,
+                    from: role,
+                    to: Role::Stopped,
+                },
+                reason,
+                stop,
+            );
+        } else if moving {
+            let name = if c.rscs[rsc].failed {
+                "Recover"
+            } else {
+                "Move"
+            };
+            push(
+                c,
+                out,
+                rsc,
+                &pick(name, current, next, next_role),
+                stop,
+                None,
+            );
+        } else if c.rscs[rsc].failed {
+            push(
+                c,
+                out,
+                rsc,
+                &pick("Recover", current, next, next_role),
+                stop,
+                None,
+            );
+        } else {
+            push(
+                c,
+                out,
+                rsc,
+                &pick("Restart", current, next, next_role),
+                start,
+                None,
+            );
+        }
+        return;
+    }
+    if stop.is_some()
+        && (next_role == Role::Stopped || start.is_some_and(|ix| !c.acts[ix].runnable))
+    {
+        for node in c.rscs[rsc].running_on.clone() {
+            let stop = on_node(c, rsc, Task::Stop, Some(node));
+            let because = if next_role == Role::Stopped {
+                stop
+            } else {
+                stop.filter(|ix| c.acts[*ix].reason.is_some()).or(start)
+            };
+            push(
+                c,
+                out,
+                rsc,
+                &Change {
+                    name: "Stop",
+                    origin: Some(node),
+                    target: None,
+                    from: role,
+                    to: Role::Stopped,
+                },
                 because,
                 stop,
             );
@@ -127,27 +219,69 @@ fn primitive(c: &mut Cluster, rsc: RscIx, out: &mut Vec<String>) {
         return;
     }
     if stop.is_some_and(|ix| !c.acts[ix].optional) && c.rscs[rsc].failed && role > Role::Stopped {
-        push(c, out, rsc, &pick("Recover", current, next, next_role), stop, None);
+        push(
+            c,
+            out,
+            rsc,
+            &pick("Recover", current, next, next_role),
+            stop,
+            None,
+        );
         return;
     }
     if moving {
-        push(c, out, rsc, &pick("Move", current, next, next_role), stop, None);
+        push(
+            c,
+            out,
+            rsc,
+            &pick("Move", current, next, next_role),
+            stop,
+            None,
+        );
         return;
     }
     if role == Role::Promoted && next_role < Role::Promoted {
-        push(c, out, rsc, &pick("Demote", current, next, next_role), demote, None);
+        push(
+            c,
+            out,
+            rsc,
+            &pick("Demote", current, next, next_role),
+            demote,
+            None,
+        );
         return;
     }
     if next_role == Role::Promoted {
-        push(c, out, rsc, &pick("Promote", current, next, next_role), promote, None);
+        push(
+            c,
+            out,
+            rsc,
+            &pick("Promote", current, next, next_role),
+            promote,
+            None,
+        );
         return;
     }
     if role == Role::Stopped && next_role > Role::Stopped {
-        push(c, out, rsc, &pick("Start", current, next, next_role), start, None);
+        push(
+            c,
+            out,
+            rsc,
+            &pick("Start", current, next, next_role),
+            start,
+            None,
+        );
     }
 }
 
-fn push(c: &Cluster, out: &mut Vec<String>, rsc: RscIx, change: &Change, source: Option<ActIx>, real: Option<ActIx>) {
+fn push(
+    c: &Cluster,
+    out: &mut Vec<String>,
+    rsc: RscIx,
+    change: &Change,
+    source: Option<ActIx>,
+    real: Option<ActIx>,
+) {
     let need_role = change.from > Role::Started || change.to > Role::Started;
     let (from, to) = (change.from.text(), change.to.text());
     let name = |node: Option<NodeIx>| node.map_or("", |n| c.nodes[n].name.as_str());
@@ -155,7 +289,9 @@ fn push(c: &Cluster, out: &mut Vec<String>, rsc: RscIx, change: &Change, source:
     let same_host = change.origin == change.target;
     let same_role = change.from == change.to;
     let place = match (change.origin, change.target) {
-        (None, _) if need_role => format!("{from} -> {to} {target}").replace("Stopped -> Unpromoted ", ""),
+        (None, _) if need_role => {
+            format!("{from} -> {to} {target}").replace("Stopped -> Unpromoted ", "")
+        }
         (None, _) => target.to_owned(),
         (_, None) if need_role => format!("{from} {origin}"),
         (_, None) => origin.to_owned(),
@@ -172,7 +308,11 @@ fn push(c: &Cluster, out: &mut Vec<String>, rsc: RscIx, change: &Change, source:
             line.push_str(&format!("  due to {reason}"));
         }
         if !c.acts[real.unwrap_or(source)].runnable {
-            line.push_str(if c.acts[source].reason.is_some() { " (blocked)" } else { " blocked" });
+            line.push_str(if c.acts[source].reason.is_some() {
+                " (blocked)"
+            } else {
+                " blocked"
+            });
         }
     }
     out.push(line);

@@ -6,7 +6,8 @@ use cib::Element;
 
 use crate::{
     model::{
-        Cluster, CloneSettings, Kind, MultiplyActive, OpDef, Requires, RestartType, Role, Rsc, RscIx,
+        CloneSettings, Cluster, Kind, MultiplyActive, OpDef, Requires, RestartType, Role, Rsc,
+        RscIx,
     },
     nodes::{self, section},
     nvpairs,
@@ -23,10 +24,12 @@ pub(crate) fn unpack(c: &mut Cluster) {
     read_defaults(c);
     c.unfencing = false;
     for xml in resources.children() {
-        if matches!(xml.name(), "primitive" | "group" | "clone" | "master" | "bundle") {
-            if let Some(ix) = create(c, xml, None, None) {
-                c.top.push(ix);
-            }
+        if matches!(
+            xml.name(),
+            "primitive" | "group" | "clone" | "master" | "bundle"
+        ) && let Some(ix) = create(c, xml, None, None)
+        {
+            c.top.push(ix);
         }
     }
     link_guests(c);
@@ -38,19 +41,38 @@ pub(crate) fn unpack(c: &mut Cluster) {
 
 fn read_defaults(c: &mut Cluster) {
     let mut defaults = BTreeMap::new();
-    if let Some(xml) = section(c.cib, "rsc_defaults") {
-        if !nvpairs::has_rules(&c.ids, xml, "meta_attributes") {
-            let ctx = Context { now_s: c.now_s, ..Context::default() };
-            nvpairs::unpack(&c.ids, xml, "meta_attributes", None, &ctx, &mut c.recheck, &mut defaults);
-        }
+    if let Some(xml) = section(c.cib, "rsc_defaults")
+        && !nvpairs::has_rules(&c.ids, xml, "meta_attributes")
+    {
+        let ctx = Context {
+            now_s: c.now_s,
+            ..Context::default()
+        };
+        nvpairs::unpack(
+            &c.ids,
+            xml,
+            "meta_attributes",
+            None,
+            &ctx,
+            &mut c.recheck,
+            &mut defaults,
+        );
     }
     c.rsc_defaults = Rc::new(defaults);
 }
 
 /// Adds one resource with everything inside it. `number`: the instance of a clone it belongs to.
-pub(crate) fn create(c: &mut Cluster, xml: &Element, parent: Option<RscIx>, number: Option<u32>) -> Option<RscIx> {
+pub(crate) fn create(
+    c: &mut Cluster,
+    xml: &Element,
+    parent: Option<RscIx>,
+    number: Option<u32>,
+) -> Option<RscIx> {
     let Some(base_id) = xml.id() else {
-        c.problem(format!("line {}: a resource without id is ignored", xml.line()));
+        c.problem(format!(
+            "line {}: a resource without id is ignored",
+            xml.line()
+        ));
         return None;
     };
     let expanded = expand_template(c, xml)?;
@@ -59,7 +81,10 @@ pub(crate) fn create(c: &mut Cluster, xml: &Element, parent: Option<RscIx>, numb
         None => base_id.to_owned(),
     };
     if c.rsc_ids.contains_key(&id) {
-        c.problem(format!("line {}: resource id '{id}' is used twice; the second is ignored", xml.line()));
+        c.problem(format!(
+            "line {}: resource id '{id}' is used twice; the second is ignored",
+            xml.line()
+        ));
         return None;
     }
     let kind = match xml.name() {
@@ -105,7 +130,11 @@ fn expand_template(c: &mut Cluster, xml: &Element) -> Option<Element> {
     c.templates
         .entry(template_id.to_owned())
         .or_default()
-        .extend(xml.id().map(str::to_owned).filter(|id| !c.rsc_ids.contains_key(id)));
+        .extend(
+            xml.id()
+                .map(str::to_owned)
+                .filter(|id| !c.rsc_ids.contains_key(id)),
+        );
     Some(merge_template(template, xml))
 }
 
@@ -116,7 +145,11 @@ fn merge_template(template: &Element, xml: &Element) -> Element {
             out.set_attr(name, value);
         }
     }
-    for child in template.children().chain(xml.children()).filter(|child| child.name() != "operations") {
+    for child in template
+        .children()
+        .chain(xml.children())
+        .filter(|child| child.name() != "operations")
+    {
         out.push(child.clone());
     }
     let key = |op: &Element| {
@@ -124,9 +157,16 @@ fn merge_template(template: &Element, xml: &Element) -> Element {
         let role = role.filter(|r| !matches!(r, Role::Started | Role::Unpromoted));
         (op.attr("name").unwrap_or("").to_owned(), role)
     };
-    let mut ops = xml.child("operations").cloned().unwrap_or_else(|| Element::new("operations"));
+    let mut ops = xml
+        .child("operations")
+        .cloned()
+        .unwrap_or_else(|| Element::new("operations"));
     let own: Vec<_> = ops.children_named("op").map(key).collect();
-    for op in template.child("operations").iter().flat_map(|o| o.children_named("op")) {
+    for op in template
+        .child("operations")
+        .iter()
+        .flat_map(|o| o.children_named("op"))
+    {
         if !own.contains(&key(op)) {
             ops.push(op.clone());
         }
@@ -148,15 +188,26 @@ fn unpack_common(c: &mut Cluster, ix: RscIx, xml: &Element, copy: bool) {
         c.rscs[ix].meta = Rc::new(meta);
         c.rscs[ix].ops = Rc::new(read_ops(c, xml));
         let mut utilization = BTreeMap::new();
-        let ctx = Context { now_s: c.now_s, ..Context::default() };
-        nvpairs::unpack(&c.ids, xml, "utilization", None, &ctx, &mut c.recheck, &mut utilization);
+        let ctx = Context {
+            now_s: c.now_s,
+            ..Context::default()
+        };
+        nvpairs::unpack(
+            &c.ids,
+            xml,
+            "utilization",
+            None,
+            &ctx,
+            &mut c.recheck,
+            &mut utilization,
+        );
         c.rscs[ix].utilization = Rc::new(nodes::numbers(&utilization));
         c.rscs[ix].params_by_rule = nvpairs::has_rules(&c.ids, xml, "instance_attributes");
     }
     let r = &mut c.rscs[ix];
     r.is_fence_device = &*r.class == "stonith";
     r.unassigned = true;
-    r.role = if r.kind == Kind::Primitive { Role::Stopped } else { Role::Stopped };
+    r.role = Role::Stopped;
     read_settings(c, ix);
     init_allowed(c, ix);
 }
@@ -186,15 +237,32 @@ fn read_meta(c: &mut Cluster, ix: RscIx, xml: &Element) -> BTreeMap<String, Stri
         agent: (r.kind == Kind::Primitive).then_some((&*class, provider.as_deref(), &*agent)),
         ..Context::default()
     };
-    nvpairs::unpack(&c.ids, xml, "meta_attributes", None, &ctx, &mut c.recheck, &mut meta);
+    nvpairs::unpack(
+        &c.ids,
+        xml,
+        "meta_attributes",
+        None,
+        &ctx,
+        &mut c.recheck,
+        &mut meta,
+    );
     if let Some(parent) = r.parent {
         for (name, value) in c.rscs[parent].meta.iter() {
             meta.entry(name.clone()).or_insert_with(|| value.clone());
         }
     }
-    let by_rule = section(c.cib, "rsc_defaults").filter(|xml| nvpairs::has_rules(&c.ids, xml, "meta_attributes"));
+    let by_rule = section(c.cib, "rsc_defaults")
+        .filter(|xml| nvpairs::has_rules(&c.ids, xml, "meta_attributes"));
     match by_rule {
-        Some(xml) => nvpairs::unpack(&c.ids, xml, "meta_attributes", None, &ctx, &mut c.recheck, &mut meta),
+        Some(xml) => nvpairs::unpack(
+            &c.ids,
+            xml,
+            "meta_attributes",
+            None,
+            &ctx,
+            &mut c.recheck,
+            &mut meta,
+        ),
         None => {
             for (name, value) in c.rsc_defaults.iter() {
                 meta.entry(name.clone()).or_insert_with(|| value.clone());
@@ -220,7 +288,10 @@ fn read_ops(c: &Cluster, xml: &Element) -> Vec<OpDef> {
                     .attr("interval")
                     .and_then(score::parse_ms)
                     .map_or(0, |ms| u32::try_from(ms).unwrap_or(0)),
-                enabled: op.attr("enabled").and_then(score::parse_bool).unwrap_or(true),
+                enabled: op
+                    .attr("enabled")
+                    .and_then(score::parse_bool)
+                    .unwrap_or(true),
                 role: op.attr("role").and_then(Role::parse),
                 xml: op.clone(),
             })
@@ -231,7 +302,8 @@ fn read_ops(c: &Cluster, xml: &Element) -> Vec<OpDef> {
 fn read_settings(c: &mut Cluster, ix: RscIx) {
     let meta = c.rscs[ix].meta.clone();
     let text = |name: &str| meta.get(name).map(String::as_str);
-    let flag = |name: &str, default: bool| text(name).and_then(score::parse_bool).unwrap_or(default);
+    let flag =
+        |name: &str, default: bool| text(name).and_then(score::parse_bool).unwrap_or(default);
     let number = |name: &str, default: i32| text(name).and_then(score::parse).unwrap_or(default);
     let maintenance = c.options.maintenance || flag("maintenance", false);
     let requires = requirement(c, ix, text("requires"));
@@ -247,7 +319,9 @@ fn read_settings(c: &mut Cluster, ix: RscIx) {
         threshold if threshold < 0 => INFINITY,
         threshold => threshold,
     };
-    r.failure_timeout_ms = text("failure-timeout").and_then(score::parse_ms).unwrap_or(0);
+    r.failure_timeout_ms = text("failure-timeout")
+        .and_then(score::parse_ms)
+        .unwrap_or(0);
     r.restart_type = match text("restart-type") {
         Some("restart") => RestartType::Restart,
         _ => RestartType::Ignore,
@@ -307,7 +381,9 @@ fn unpack_primitive(c: &mut Cluster, ix: RscIx, xml: &Element) {
     let in_guest = text("container").is_some();
     let default_migrate = is_remote && !in_guest;
     let r = &mut c.rscs[ix];
-    r.migratable = text("allow-migrate").and_then(score::parse_bool).unwrap_or(default_migrate);
+    r.migratable = text("allow-migrate")
+        .and_then(score::parse_bool)
+        .unwrap_or(default_migrate);
     r.is_remote = is_remote;
     if is_remote {
         r.remote_reconnect_ms = reconnect_interval(xml);
@@ -341,7 +417,10 @@ fn unpack_group(c: &mut Cluster, ix: RscIx, xml: &Element, number: Option<u32>) 
         members.extend(create(c, child, Some(ix), number));
     }
     if members.is_empty() {
-        c.problem(format!("group '{}' has no member that can be used", c.rscs[ix].id));
+        c.problem(format!(
+            "group '{}' has no member that can be used",
+            c.rscs[ix].id
+        ));
     }
     c.rscs[ix].children = members;
 }
@@ -358,12 +437,22 @@ fn unpack_clone(c: &mut Cluster, ix: RscIx, xml: &Element) {
     let promotable = xml.name() == "master" || score::is_true(text(&["promotable"]));
     let nodes = u32::try_from(c.nodes.len()).unwrap_or(1).max(1);
     let node_max = number(&["clone-node-max"], 1);
-    let unique = text(&["globally-unique"]).and_then(score::parse_bool).unwrap_or(node_max > 1);
+    let unique = text(&["globally-unique"])
+        .and_then(score::parse_bool)
+        .unwrap_or(node_max > 1);
     let settings = CloneSettings {
         max: number(&["clone-max"], nodes),
         node_max: if unique { node_max } else { node_max.min(1) },
-        promoted_max: if promotable { number(&["promoted-max", "master-max"], 1) } else { 0 },
-        promoted_node_max: if promotable { number(&["promoted-node-max", "master-node-max"], 1) } else { 0 },
+        promoted_max: if promotable {
+            number(&["promoted-max", "master-max"], 1)
+        } else {
+            0
+        },
+        promoted_node_max: if promotable {
+            number(&["promoted-node-max", "master-node-max"], 1)
+        } else {
+            0
+        },
         min: number(&["clone-min"], 0),
         interleave: score::is_true(text(&["interleave"])),
         ordered: score::is_true(text(&["ordered"])),
@@ -373,7 +462,8 @@ fn unpack_clone(c: &mut Cluster, ix: RscIx, xml: &Element) {
     r.promotable = promotable;
     r.unique = unique;
     let mut meta = (*meta).clone();
-    meta.entry("resource-stickiness".to_owned()).or_insert_with(|| "1".to_owned());
+    meta.entry("resource-stickiness".to_owned())
+        .or_insert_with(|| "1".to_owned());
     meta.insert("globally-unique".to_owned(), unique.to_string());
     meta.insert("clone-node-max".to_owned(), settings.node_max.to_string());
     r.meta = Rc::new(meta);
@@ -389,7 +479,10 @@ fn unpack_clone(c: &mut Cluster, ix: RscIx, xml: &Element) {
 /// Adds an instance to a clone.
 pub(crate) fn add_instance(c: &mut Cluster, clone: RscIx, number: u32) -> Option<RscIx> {
     let xml = c.rscs[clone].xml.clone()?;
-    let template = xml.children().find(|x| matches!(x.name(), "primitive" | "group"))?.clone();
+    let template = xml
+        .children()
+        .find(|x| matches!(x.name(), "primitive" | "group"))?
+        .clone();
     let child = create(c, &template, Some(clone), Some(number))?;
     mark_instance(c, clone, child);
     c.rscs[clone].children.push(child);
@@ -420,7 +513,9 @@ fn link_guests(c: &mut Cluster) {
             continue;
         };
         let xml = connection_xml(&guest, &c.rscs[container]);
-        let parent = c.rscs[container].parent.filter(|p| c.rscs[*p].kind == Kind::Group);
+        let parent = c.rscs[container]
+            .parent
+            .filter(|p| c.rscs[*p].kind == Kind::Group);
         let Some(ix) = create(c, &xml, None, None) else {
             continue;
         };
@@ -432,10 +527,11 @@ fn link_guests(c: &mut Cluster) {
         let Some(id) = c.rscs[inner].meta.get("container").cloned() else {
             continue;
         };
-        if let Some(outer) = c.rsc_ids.get(&id).copied() {
-            if c.rscs[inner].container.is_none() && outer != inner {
-                attach_guest(c, outer, inner);
-            }
+        if let Some(outer) = c.rsc_ids.get(&id).copied()
+            && c.rscs[inner].container.is_none()
+            && outer != inner
+        {
+            attach_guest(c, outer, inner);
         }
     }
 }
@@ -453,7 +549,12 @@ fn connection_xml(name: &str, container: &Rsc) -> Element {
         meta_pair(name, "internal", "internal", "true"),
     ];
     if text("remote-allow-migrate").is_some() {
-        parts.push(meta_pair(name, "internal", "allow-migrate", text("remote-allow-migrate").unwrap_or("")));
+        parts.push(meta_pair(
+            name,
+            "internal",
+            "allow-migrate",
+            text("remote-allow-migrate").unwrap_or(""),
+        ));
     }
     let mut meta = Element::new("meta_attributes").with_attr("id", format!("{name}-internal"));
     for part in parts {
@@ -477,7 +578,8 @@ fn connection_xml(name: &str, container: &Rsc) -> Element {
         .with_attr("type", "remote")
         .with_child(meta)
         .with_child(ops);
-    let mut attributes = Element::new("instance_attributes").with_attr("id", format!("{name}-instance_attributes"));
+    let mut attributes =
+        Element::new("instance_attributes").with_attr("id", format!("{name}-instance_attributes"));
     let mut any = false;
     for (key, attr) in [("remote-addr", "addr"), ("remote-port", "port")] {
         if let Some(value) = text(key) {
@@ -499,7 +601,11 @@ fn meta_pair(rsc: &str, block: &str, name: &str, value: &str) -> Element {
 }
 
 /// Parameters of a resource on a node.
-pub(crate) fn params(c: &mut Cluster, ix: RscIx, node: Option<usize>) -> Rc<BTreeMap<String, String>> {
+pub(crate) fn params(
+    c: &mut Cluster,
+    ix: RscIx,
+    node: Option<usize>,
+) -> Rc<BTreeMap<String, String>> {
     if let Some(known) = &c.rscs[ix].params {
         return known.clone();
     }
@@ -510,7 +616,15 @@ pub(crate) fn params(c: &mut Cluster, ix: RscIx, node: Option<usize>) -> Rc<BTre
             node: node.map(|n| &c.nodes[n].attrs),
             ..Context::default()
         };
-        nvpairs::unpack(&c.ids, &xml, "instance_attributes", None, &ctx, &mut c.recheck, &mut out);
+        nvpairs::unpack(
+            &c.ids,
+            &xml,
+            "instance_attributes",
+            None,
+            &ctx,
+            &mut c.recheck,
+            &mut out,
+        );
     }
     if let Some(parent) = c.rscs[ix].parent {
         let inherited = params(c, parent, node);

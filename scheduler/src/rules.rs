@@ -55,7 +55,9 @@ pub(crate) fn block_applies(block: &Element, ctx: &Context, recheck: &mut Rechec
 
 /// Whether a rule holds.
 pub(crate) fn holds(rule: &Element, ctx: &Context, recheck: &mut Recheck) -> bool {
-    let any = rule.attr("boolean-op").is_some_and(|op| op.eq_ignore_ascii_case("or"));
+    let any = rule
+        .attr("boolean-op")
+        .is_some_and(|op| op.eq_ignore_ascii_case("or"));
     let mut empty = true;
     let mut result = !any;
     for part in rule.children() {
@@ -119,14 +121,23 @@ fn expression(part: &Element, ctx: &Context) -> bool {
     }
     let literal = part.attr("value");
     let looked_up = match part.attr("value-source").unwrap_or("literal") {
-        "param" => literal.and_then(|name| ctx.params?.get(name)).map(String::as_str),
-        "meta" => literal.and_then(|name| ctx.meta?.get(name)).map(String::as_str),
+        "param" => literal
+            .and_then(|name| ctx.params?.get(name))
+            .map(String::as_str),
+        "meta" => literal
+            .and_then(|name| ctx.meta?.get(name))
+            .map(String::as_str),
         _ => literal,
     };
     compare(actual, looked_up, operation, part.attr("type"))
 }
 
-fn compare(actual: Option<&str>, wanted: Option<&str>, operation: &str, kind: Option<&str>) -> bool {
+fn compare(
+    actual: Option<&str>,
+    wanted: Option<&str>,
+    operation: &str,
+    kind: Option<&str>,
+) -> bool {
     let order = match (actual, wanted) {
         (Some(a), Some(b)) => Some(ordering(a, b, operation, kind)),
         _ => None,
@@ -218,7 +229,9 @@ fn date_expression(part: &Element, now_s: i64, recheck: &mut Recheck) -> bool {
             now_s < end
         }),
         "in_range" => in_range(start, end, now_s, recheck),
-        "date_spec" => part.child("date_spec").is_none_or(|spec| date_spec(spec, now_s)),
+        "date_spec" => part
+            .child("date_spec")
+            .is_none_or(|spec| date_spec(spec, now_s)),
         _ => false,
     }
 }
@@ -260,7 +273,10 @@ fn date_spec(spec: &Element, now_s: i64) -> bool {
         ("weekyears", f.weekyear),
     ]
     .into_iter()
-    .all(|(name, value)| spec.attr(name).is_none_or(|ranges| in_ranges(ranges, value)))
+    .all(|(name, value)| {
+        spec.attr(name)
+            .is_none_or(|ranges| in_ranges(ranges, value))
+    })
 }
 
 fn in_ranges(ranges: &str, value: i64) -> bool {

@@ -66,7 +66,10 @@ pub(crate) fn read(cib: &Element, now_s: i64) -> Cluster<'_> {
     let mut problems = Vec::new();
     let mut raw = BTreeMap::new();
     if let Some(config) = section(cib, "crm_config") {
-        let ctx = Context { now_s, ..Context::default() };
+        let ctx = Context {
+            now_s,
+            ..Context::default()
+        };
         nvpairs::unpack(
             &ids,
             config,
@@ -97,7 +100,12 @@ pub(crate) fn read(cib: &Element, now_s: i64) -> Cluster<'_> {
 }
 
 fn mark_dc(c: &mut Cluster) {
-    if let Some(dc) = c.cib.attr("dc-uuid").and_then(|id| c.node_ids.get(id)).copied() {
+    if let Some(dc) = c
+        .cib
+        .attr("dc-uuid")
+        .and_then(|id| c.node_ids.get(id))
+        .copied()
+    {
         c.nodes[dc].is_dc = true;
     }
 }
@@ -158,11 +166,7 @@ impl<'a> Cluster<'a> {
             failed_ops: Vec::new(),
             node_order: Vec::new(),
             rsc_defaults: Default::default(),
-            blocked_resources: 0,
-            probe_done: false,
-            disabled_resources: 0,
             stop_needed: Vec::new(),
-            priority_max: 0,
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Scores: whole numbers with an infinity that absorbs, and their text forms.
 
 /// The score that stands for "must" (and, negated, for "must not").
-pub const INFINITY: i32 = 1_000_000;
+pub(crate) const INFINITY: i32 = 1_000_000;
 
 /// Adds two scores: minus infinity beats everything, then infinity, then the sum is kept within both.
 #[must_use]
-pub fn add(a: i32, b: i32) -> i32 {
+pub(crate) fn add(a: i32, b: i32) -> i32 {
     if a <= -INFINITY || b <= -INFINITY {
         return -INFINITY;
     }
@@ -17,7 +17,7 @@ pub fn add(a: i32, b: i32) -> i32 {
 
 /// Reads a score: a number, `INFINITY`, `+INFINITY`, `-INFINITY`, or a node health colour. `None`: not a score.
 #[must_use]
-pub fn parse(text: &str) -> Option<i32> {
+pub(crate) fn parse(text: &str) -> Option<i32> {
     match text.trim() {
         "INFINITY" | "+INFINITY" => Some(INFINITY),
         "-INFINITY" => Some(-INFINITY),
@@ -30,7 +30,7 @@ pub fn parse(text: &str) -> Option<i32> {
 
 /// As people read it: infinities by name.
 #[must_use]
-pub fn show(score: i32) -> String {
+pub(crate) fn show(score: i32) -> String {
     if score >= INFINITY {
         "INFINITY".to_owned()
     } else if score <= -INFINITY {
@@ -42,7 +42,7 @@ pub fn show(score: i32) -> String {
 
 /// The integer a text begins with, as C programs read it (trailing text is ignored).
 #[must_use]
-pub fn leading_integer(text: &str) -> Option<i64> {
+pub(crate) fn leading_integer(text: &str) -> Option<i64> {
     let text = text.trim_start();
     let (negative, digits) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),
@@ -62,7 +62,7 @@ pub fn leading_integer(text: &str) -> Option<i64> {
 
 /// A duration in milliseconds: `20`, `20s`, `1min`, `500ms`, `2h`, `PT1M`-style intervals. No unit: seconds.
 #[must_use]
-pub fn parse_ms(text: &str) -> Option<i64> {
+pub(crate) fn parse_ms(text: &str) -> Option<i64> {
     let text = text.trim();
     if text.starts_with('P') {
         return crate::dates::Duration::parse(text).map(|d| d.approximate_s() * 1000);
@@ -72,7 +72,11 @@ pub fn parse_ms(text: &str) -> Option<i64> {
         .trim_start_matches(['-', '+'])
         .trim_start_matches(|c: char| c.is_ascii_digit())
         .trim();
-    let unit = unit.split('.').next_back().unwrap_or("").trim_start_matches(|c: char| c.is_ascii_digit());
+    let unit = unit
+        .split('.')
+        .next_back()
+        .unwrap_or("")
+        .trim_start_matches(|c: char| c.is_ascii_digit());
     match unit.trim() {
         "" | "s" | "sec" => Some(value.saturating_mul(1000)),
         "ms" | "msec" => Some(value),
@@ -85,7 +89,7 @@ pub fn parse_ms(text: &str) -> Option<i64> {
 
 /// Reads a boolean as the configuration spells them.
 #[must_use]
-pub fn parse_bool(text: &str) -> Option<bool> {
+pub(crate) fn parse_bool(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "on" | "yes" | "y" | "1" => Some(true),
         "false" | "off" | "no" | "n" | "0" => Some(false),
@@ -95,7 +99,7 @@ pub fn parse_bool(text: &str) -> Option<bool> {
 
 /// Whether a text means "true"; anything unknown is not.
 #[must_use]
-pub fn is_true(text: Option<&str>) -> bool {
+pub(crate) fn is_true(text: Option<&str>) -> bool {
     text.and_then(parse_bool).unwrap_or(false)
 }
 

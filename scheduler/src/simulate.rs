@@ -22,7 +22,10 @@ pub struct Executed {
 /// Carries out a graph; `at_s` is written as the time of every operation.
 #[must_use]
 pub fn simulate(cib: &Element, graph: &Graph, at_s: i64) -> Executed {
-    let mut out = Executed { cib: cib.clone(), lines: Vec::new() };
+    let mut out = Executed {
+        cib: cib.clone(),
+        lines: Vec::new(),
+    };
     let mut done: BTreeSet<u32> = BTreeSet::new();
     let mut call_id = 1_000_000;
     let mut waiting: Vec<usize> = (0..graph.synapses.len()).collect();
@@ -30,7 +33,12 @@ pub fn simulate(cib: &Element, graph: &Graph, at_s: i64) -> Executed {
         let ready: Vec<usize> = waiting
             .iter()
             .copied()
-            .filter(|at| graph.synapses[*at].inputs.iter().all(|input| done.contains(input)))
+            .filter(|at| {
+                graph.synapses[*at]
+                    .inputs
+                    .iter()
+                    .all(|input| done.contains(input))
+            })
             .collect();
         if ready.is_empty() {
             break;
@@ -61,7 +69,10 @@ fn apply(out: &mut Executed, action: &Action, call_id: i64, at_s: i64) {
 fn cluster_action(out: &mut Executed, action: &Action, node: &str) {
     match action.operation.as_str() {
         "stonith" => {
-            let op = action.attributes.get("CRM_meta_stonith_action").map_or("", String::as_str);
+            let op = action
+                .attributes
+                .get("CRM_meta_stonith_action")
+                .map_or("", String::as_str);
             out.lines.push(format!("Fencing {node} ({op})"));
             if op != "on" {
                 for id in &action.downed {
@@ -70,12 +81,17 @@ fn cluster_action(out: &mut Executed, action: &Action, node: &str) {
             }
         }
         "do_shutdown" => {
-            out.lines.push(format!("Cluster action:  do_shutdown on {node}"));
+            out.lines
+                .push(format!("Cluster action:  do_shutdown on {node}"));
         }
         operation => {
-            let long = action.resource.as_ref().map_or("", |r| r.long_id.as_deref().unwrap_or(&r.id));
+            let long = action
+                .resource
+                .as_ref()
+                .map_or("", |r| r.long_id.as_deref().unwrap_or(&r.id));
             let rsc = named_by_key(action).unwrap_or(long);
-            out.lines.push(format!("Cluster action:  {operation} for {rsc} on {node}"));
+            out.lines
+                .push(format!("Cluster action:  {operation} for {rsc} on {node}"));
             if operation == "clear_failcount" {
                 clear_failures(&mut out.cib, action);
             } else if operation == "lrm_delete" {
@@ -86,12 +102,16 @@ fn cluster_action(out: &mut Executed, action: &Action, node: &str) {
 }
 
 fn node_state<'c>(cib: &'c mut Element, id: &str) -> Option<&'c mut Element> {
-    cib.child_mut("status")?.children_mut().find(|s| s.name() == "node_state" && s.id() == Some(id))
+    cib.child_mut("status")?
+        .children_mut()
+        .find(|s| s.name() == "node_state" && s.id() == Some(id))
 }
 
 fn take_down(cib: &mut Element, id: &str) {
     if node_state(cib, id).is_none() {
-        let fresh = Element::new("node_state").with_attr("id", id).with_attr("in_ccm", "false");
+        let fresh = Element::new("node_state")
+            .with_attr("id", id)
+            .with_attr("in_ccm", "false");
         cib.child_or_insert("status").push(fresh);
     }
     let Some(state) = node_state(cib, id) else {
@@ -112,15 +132,18 @@ fn clear_failures(cib: &mut Element, action: &Action) {
     let (Some(id), Some(rsc)) = (&action.node_uuid, &action.resource) else {
         return;
     };
-    let Some(attributes) = node_state(cib, id).and_then(|s| s.child_mut("transient_attributes")) else {
+    let Some(attributes) = node_state(cib, id).and_then(|s| s.child_mut("transient_attributes"))
+    else {
         return;
     };
     let base = base_name(&rsc.id).to_owned();
     let about = |name: &str| {
         ["fail-count-", "last-failure-"].iter().any(|prefix| {
-            name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix(base.as_str())).is_some_and(|rest| {
-                rest.is_empty() || rest.starts_with('#') || rest.starts_with(':')
-            })
+            name.strip_prefix(prefix)
+                .and_then(|rest| rest.strip_prefix(base.as_str()))
+                .is_some_and(|rest| {
+                    rest.is_empty() || rest.starts_with('#') || rest.starts_with(':')
+                })
         })
     };
     for block in attributes.children_mut() {
@@ -131,7 +154,9 @@ fn clear_failures(cib: &mut Element, action: &Action) {
 fn history_mut<'c>(cib: &'c mut Element, action: &Action) -> Option<&'c mut Element> {
     let id = action.node_uuid.as_deref()?;
     if node_state(cib, id).is_none() {
-        let mut fresh = Element::new("node_state").with_attr("id", id).with_attr("uname", action.node.as_deref()?);
+        let mut fresh = Element::new("node_state")
+            .with_attr("id", id)
+            .with_attr("uname", action.node.as_deref()?);
         if action.router_node.is_some() {
             fresh.set_attr("remote_node", "true");
         }
@@ -150,7 +175,9 @@ fn delete_history(cib: &mut Element, action: &Action) {
         return;
     };
     if let Some(resources) = history_mut(cib, action) {
-        resources.retain_children(|r| r.id() != Some(rsc.id.as_str()) && r.id() != rsc.long_id.as_deref());
+        resources.retain_children(|r| {
+            r.id() != Some(rsc.id.as_str()) && r.id() != rsc.long_id.as_deref()
+        });
     }
 }
 
@@ -158,14 +185,17 @@ fn resource_action(out: &mut Executed, action: &Action, node: &str, call_id: i64
     let Some(rsc) = &action.resource else {
         return;
     };
-    let fresh = named_by_key(action).unwrap_or_else(|| rsc.long_id.as_deref().unwrap_or(&rsc.id)).to_owned();
+    let fresh = named_by_key(action)
+        .unwrap_or_else(|| rsc.long_id.as_deref().unwrap_or(&rsc.id))
+        .to_owned();
     let shown = name_in_history(&out.cib, action).unwrap_or(fresh);
     let interval_ms = history::interval_ms(action);
     let task = match interval_ms {
         0 => action.operation.clone(),
         ms => format!("{}={ms}", action.operation),
     };
-    out.lines.push(format!("Resource action: {shown:<15} {task} on {node}"));
+    out.lines
+        .push(format!("Resource action: {shown:<15} {task} on {node}"));
     match action.operation.as_str() {
         "notify" => return,
         "delete" | "lrm_delete" => return delete_history(&mut out.cib, action),
@@ -187,10 +217,15 @@ fn resource_action(out: &mut Executed, action: &Action, node: &str, call_id: i64
     let Some(resources) = history_mut(&mut out.cib, action) else {
         return;
     };
-    let known = resources.children().find(|r| r.id() == Some(shown.as_str())).cloned();
+    let known = resources
+        .children()
+        .find(|r| r.id() == Some(shown.as_str()))
+        .cloned();
     let id = shown.clone();
     let recorded = history::record(known.as_ref(), action, &outcome).with_attr("id", &id);
-    let place = resources.children().position(|r| r.id() == Some(id.as_str()));
+    let place = resources
+        .children()
+        .position(|r| r.id() == Some(id.as_str()));
     match place {
         Some(at) => {
             resources.replace_child(at, recorded);
@@ -223,8 +258,16 @@ fn named_by_key(action: &Action) -> Option<&str> {
     let key = action.key.as_str();
     let attribute = |name: &str| action.attributes.get(name).map_or("", String::as_str);
     let suffix = match action.operation.as_str() {
-        "notify" => format!("_{}_notify_{}_0", attribute("CRM_meta_notify_type"), attribute("CRM_meta_notify_operation")),
-        "cancel" => format!("_{}_{}", attribute("CRM_meta_operation"), attribute("CRM_meta_interval")),
+        "notify" => format!(
+            "_{}_notify_{}_0",
+            attribute("CRM_meta_notify_type"),
+            attribute("CRM_meta_notify_operation")
+        ),
+        "cancel" => format!(
+            "_{}_{}",
+            attribute("CRM_meta_operation"),
+            attribute("CRM_meta_interval")
+        ),
         operation => format!("_{operation}_{}", history::interval_ms(action)),
     };
     key.strip_suffix(suffix.as_str())
@@ -234,15 +277,24 @@ fn cancel(cib: &mut Element, action: &Action) {
     let Some(rsc) = action.resource.clone() else {
         return;
     };
-    let operation = action.attributes.get("CRM_meta_operation").cloned().unwrap_or_default();
-    let interval = action.attributes.get("CRM_meta_interval").cloned().unwrap_or_default();
+    let operation = action
+        .attributes
+        .get("CRM_meta_operation")
+        .cloned()
+        .unwrap_or_default();
+    let interval = action
+        .attributes
+        .get("CRM_meta_interval")
+        .cloned()
+        .unwrap_or_default();
     let Some(resources) = history_mut(cib, action) else {
         return;
     };
     for resource in resources.children_mut() {
         if resource.id() == Some(rsc.id.as_str()) || resource.id() == rsc.long_id.as_deref() {
             resource.retain_children(|op| {
-                op.attr("operation") != Some(operation.as_str()) || op.attr("interval") != Some(interval.as_str())
+                op.attr("operation") != Some(operation.as_str())
+                    || op.attr("interval") != Some(interval.as_str())
             });
         }
     }

@@ -32,14 +32,16 @@ pub(crate) fn unpack(c: &mut Cluster) {
 }
 
 fn unpack_tickets(c: &mut Cluster, status: &Element) {
-    for xml in status.children_named("tickets").flat_map(|t| t.children_named("ticket_state")) {
+    for xml in status
+        .children_named("tickets")
+        .flat_map(|t| t.children_named("ticket_state"))
+    {
         let Some(id) = xml.id() else {
             continue;
         };
         let ticket = Ticket {
             granted: score::is_true(xml.attr("granted")),
             standby: score::is_true(xml.attr("standby")),
-            last_granted_s: xml.attr("last-granted").and_then(score::leading_integer),
         };
         c.tickets.insert(id.to_owned(), ticket);
     }
@@ -63,7 +65,11 @@ fn unpack_node_state(c: &mut Cluster, state: &Element) {
         return;
     };
     if c.nodes[node].kind == NodeKind::Remote {
-        let fenced = state.attr("node_fenced").and_then(score::leading_integer).unwrap_or(0) > 0;
+        let fenced = state
+            .attr("node_fenced")
+            .and_then(score::leading_integer)
+            .unwrap_or(0)
+            > 0;
         c.nodes[node].remote_was_fenced = fenced;
         return;
     }
@@ -80,7 +86,10 @@ fn unpack_node_state(c: &mut Cluster, state: &Element) {
     read_modes(c, node);
     read_shutdown(c, node);
     let n = &mut c.nodes[node];
-    if n.attrs.get("resource-discovery-enabled").is_some_and(|v| !score::is_true(Some(v))) {
+    if n.attrs
+        .get("resource-discovery-enabled")
+        .is_some_and(|v| !score::is_true(Some(v)))
+    {
         let name = n.name.clone();
         c.problem(format!(
             "node '{name}': resource-discovery-enabled=false counts only for remote nodes"
@@ -98,13 +107,35 @@ fn add_transient(c: &mut Cluster, node: NodeIx, state: &Element) {
     let Some(xml) = state.child("transient_attributes") else {
         return;
     };
-    let ctx = Context { now_s: c.now_s, node: Some(&c.nodes[node].attrs), ..Context::default() };
+    let ctx = Context {
+        now_s: c.now_s,
+        node: Some(&c.nodes[node].attrs),
+        ..Context::default()
+    };
     let mut found = BTreeMap::new();
-    nvpairs::unpack(&c.ids, xml, "instance_attributes", None, &ctx, &mut c.recheck, &mut found);
+    nvpairs::unpack(
+        &c.ids,
+        xml,
+        "instance_attributes",
+        None,
+        &ctx,
+        &mut c.recheck,
+        &mut found,
+    );
     let mut utilization = BTreeMap::new();
-    nvpairs::unpack(&c.ids, xml, "utilization", None, &ctx, &mut c.recheck, &mut utilization);
+    nvpairs::unpack(
+        &c.ids,
+        xml,
+        "utilization",
+        None,
+        &ctx,
+        &mut c.recheck,
+        &mut utilization,
+    );
     c.nodes[node].attrs.extend(found);
-    c.nodes[node].utilization.extend(nodes::numbers(&utilization));
+    c.nodes[node]
+        .utilization
+        .extend(nodes::numbers(&utilization));
 }
 
 fn read_modes(c: &mut Cluster, node: NodeIx) {
@@ -178,7 +209,12 @@ fn online_with_fencing(c: &mut Cluster, node: NodeIx, state: &Element) -> bool {
         }
     } else if state.attr("expected") == Some("down") {
         if pending_too_long(c, state, member, process) {
-            fencing::fence_node(c, node, "peer pending timed out on joining the process group", false);
+            fencing::fence_node(
+                c,
+                node,
+                "peer pending timed out on joining the process group",
+                false,
+            );
         } else if member > 0 || process > 0 {
             c.nodes[node].standby = true;
             c.nodes[node].pending = true;
@@ -297,7 +333,10 @@ fn remote_attributes(c: &mut Cluster, node: NodeIx, state: &Element) {
     }
     add_transient(c, node, state);
     read_modes(c, node);
-    let wants_down = c.nodes[node].attrs.get("shutdown").is_some_and(|v| v != "0");
+    let wants_down = c.nodes[node]
+        .attrs
+        .get("shutdown")
+        .is_some_and(|v| v != "0");
     if wants_down {
         c.nodes[node].shutdown = true;
         if let Some(rsc) = c.nodes[node].connection {
@@ -305,7 +344,10 @@ fn remote_attributes(c: &mut Cluster, node: NodeIx, state: &Element) {
         }
     }
     let n = &mut c.nodes[node];
-    if n.attrs.get("resource-discovery-enabled").is_some_and(|v| !score::is_true(Some(v))) {
+    if n.attrs
+        .get("resource-discovery-enabled")
+        .is_some_and(|v| !score::is_true(Some(v)))
+    {
         if c.is_guest(node) {
             c.problem(format!(
                 "node '{}': resource-discovery-enabled=false is ignored for a guest",

@@ -50,16 +50,38 @@ fn nodes(c: &Cluster, out: &mut Vec<String>) {
         let (remote, guest) = (c.is_remote_node(*node), c.is_guest(*node));
         let state = node_state(c, *node);
         match state.as_str() {
-            "online" => lists[if guest { 4 } else if remote { 2 } else { 0 }].push(&n.name),
+            "online" => lists[if guest {
+                4
+            } else if remote {
+                2
+            } else {
+                0
+            }]
+            .push(&n.name),
             "OFFLINE" if guest => {}
             "OFFLINE" => lists[if remote { 3 } else { 1 }].push(&n.name),
             _ => {
-                let kind = if guest { "GuestNode" } else if remote { "RemoteNode" } else { "Node" };
+                let kind = if guest {
+                    "GuestNode"
+                } else if remote {
+                    "RemoteNode"
+                } else {
+                    "Node"
+                };
                 out.push(format!("    * {kind} {}: {state}", n.name));
             }
         }
     }
-    for (title, list) in ["Online", "OFFLINE", "RemoteOnline", "RemoteOFFLINE", "GuestOnline"].iter().zip(lists) {
+    for (title, list) in [
+        "Online",
+        "OFFLINE",
+        "RemoteOnline",
+        "RemoteOFFLINE",
+        "GuestOnline",
+    ]
+    .iter()
+    .zip(lists)
+    {
         if !list.is_empty() {
             out.push(format!("    * {title}: [ {} ]", list.join(" ")));
         }
@@ -87,13 +109,21 @@ fn node_state(c: &Cluster, node: NodeIx) -> String {
             (true, false) => "standby (with active resources)",
         }
     } else if n.maintenance {
-        if n.online { "maintenance" } else { "OFFLINE (maintenance)" }
+        if n.online {
+            "maintenance"
+        } else {
+            "OFFLINE (maintenance)"
+        }
     } else if n.online {
         "online"
     } else {
         "OFFLINE"
     };
-    let health = if c.options.health_strategy == "none" { 1 } else { health(c, node) };
+    let health = if c.options.health_strategy == "none" {
+        1
+    } else {
+        health(c, node)
+    };
     match health {
         -1 => format!("{base} (health is RED)"),
         0 => format!("{base} (health is YELLOW)"),
@@ -136,14 +166,22 @@ fn group(c: &Cluster, rsc: RscIx, depth: usize, out: &mut Vec<String>) {
     } else if !r.managed {
         flags.push("unmanaged");
     }
-    line(out, depth, &format!("Resource Group: {}{}:", r.id, parens(&flags)));
+    line(
+        out,
+        depth,
+        &format!("Resource Group: {}{}:", r.id, parens(&flags)),
+    );
     for member in &r.children {
         primitive(c, *member, depth + 1, out);
     }
 }
 
 fn parens(flags: &[&str]) -> String {
-    if flags.is_empty() { String::new() } else { format!(" ({})", flags.join(", ")) }
+    if flags.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", flags.join(", "))
+    }
 }
 
 /// One primitive with its state.
@@ -183,7 +221,11 @@ pub(crate) fn describe_as(c: &Cluster, rsc: RscIx, name: &str) -> String {
     } else {
         text.push_str(&format!(" {role}"));
     }
-    let node = if r.running_on.len() == 1 { r.running_on.first().copied() } else { r.lock_node.filter(|_| r.running_on.is_empty()) };
+    let node = if r.running_on.len() == 1 {
+        r.running_on.first().copied()
+    } else {
+        r.lock_node.filter(|_| r.running_on.is_empty())
+    };
     if let Some(node) = node {
         text.push_str(&format!(" {}", c.nodes[node].name));
     }
@@ -191,7 +233,11 @@ pub(crate) fn describe_as(c: &Cluster, rsc: RscIx, name: &str) -> String {
     let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
     text.push_str(&parens(&flags));
     if r.running_on.len() > 1 {
-        let names: Vec<&str> = r.running_on.iter().map(|n| c.nodes[*n].name.as_str()).collect();
+        let names: Vec<&str> = r
+            .running_on
+            .iter()
+            .map(|n| c.nodes[*n].name.as_str())
+            .collect();
         text.push_str(&format!(" [ {} ]", names.join(" ")));
     }
     text
@@ -203,7 +249,13 @@ fn shown_role<'c>(c: &'c Cluster, rsc: RscIx) -> &'c str {
         Some(text @ ("Starting" | "Stopping" | "Migrating" | "Promoting" | "Demoting")) => text,
         _ => match r.role {
             Role::Unknown => "Stopped",
-            Role::Unpromoted if !c.clone_of(rsc).is_some_and(|clone| c.rscs[clone].promotable) => "Started",
+            Role::Unpromoted
+                if !c
+                    .clone_of(rsc)
+                    .is_some_and(|clone| c.rscs[clone].promotable) =>
+            {
+                "Started"
+            }
             role => role.text(),
         },
     }
@@ -212,10 +264,11 @@ fn shown_role<'c>(c: &'c Cluster, rsc: RscIx) -> &'c str {
 fn flags(c: &Cluster, rsc: RscIx, node: Option<NodeIx>) -> Vec<String> {
     let r = &c.rscs[rsc];
     let mut out = Vec::new();
-    if let Some(node) = node {
-        if !c.nodes[node].online && c.nodes[node].unclean {
-            out.push("UNCLEAN".to_owned());
-        }
+    if let Some(node) = node
+        && !c.nodes[node].online
+        && c.nodes[node].unclean
+    {
+        out.push("UNCLEAN".to_owned());
     }
     if r.lock_node.is_some() && r.running_on.is_empty() {
         out.push("LOCKED".to_owned());
@@ -268,12 +321,22 @@ fn clone(c: &Cluster, rsc: RscIx, depth: usize, out: &mut Vec<String>) {
         flags.push("unmanaged");
     }
     let child = r.children.first().map_or("", |x| base_name(&c.rscs[*x].id));
-    line(out, depth, &format!("Clone Set: {} [{child}]{}:", r.id, parens(&flags)));
+    line(
+        out,
+        depth,
+        &format!("Clone Set: {} [{child}]{}:", r.id, parens(&flags)),
+    );
     let mut promoted: Vec<NodeIx> = Vec::new();
     let mut started: Vec<NodeIx> = Vec::new();
     let mut active = 0;
     let mut shown: Vec<RscIx> = r.children.clone();
-    shown.sort_by_key(|x| c.rscs[*x].id.rsplit_once(':').and_then(|(_, n)| n.parse::<u32>().ok()).unwrap_or(0));
+    shown.sort_by_key(|x| {
+        c.rscs[*x]
+            .id
+            .rsplit_once(':')
+            .and_then(|(_, n)| n.parse::<u32>().ok())
+            .unwrap_or(0)
+    });
     for instance in shown {
         let nodes = c.active_nodes(instance);
         let running = !nodes.is_empty();
@@ -287,8 +350,12 @@ fn clone(c: &Cluster, rsc: RscIx, depth: usize, out: &mut Vec<String>) {
             continue;
         }
         active += 1;
-        let special = any(c, instance, &|p| p.removed || p.failed || !p.managed || p.pending_op.is_some())
-            || c.primitives(instance).iter().any(|p| c.rscs[*p].running_on.len() != 1);
+        let special = any(c, instance, &|p| {
+            p.removed || p.failed || !p.managed || p.pending_op.is_some()
+        }) || c
+            .primitives(instance)
+            .iter()
+            .any(|p| c.rscs[*p].running_on.len() != 1);
         let lost = !c.nodes[nodes[0]].online && c.nodes[nodes[0]].unclean;
         if special || lost {
             print_instance(c, instance, depth + 1, out);
@@ -298,7 +365,11 @@ fn clone(c: &Cluster, rsc: RscIx, depth: usize, out: &mut Vec<String>) {
             started.push(nodes[0]);
         }
     }
-    let title = if r.promotable { "Unpromoted" } else { "Started" };
+    let title = if r.promotable {
+        "Unpromoted"
+    } else {
+        "Started"
+    };
     let target = r.meta.get("target-role").and_then(|t| Role::parse(t));
     list(c, "Promoted", promoted, depth + 1, out);
     let title = match target {
@@ -315,7 +386,11 @@ fn clone(c: &Cluster, rsc: RscIx, depth: usize, out: &mut Vec<String>) {
             .filter(|n| r.allowed.is_empty() || r.allowed.get(*n).is_some())
             .filter(|n| !here.contains(n))
             .collect();
-        let title = if disabled(r) { "Stopped (disabled)" } else { "Stopped" };
+        let title = if disabled(r) {
+            "Stopped (disabled)"
+        } else {
+            "Stopped"
+        };
         list(c, title, stopped, depth + 1, out);
     }
 }

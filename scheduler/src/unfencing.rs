@@ -30,7 +30,10 @@ pub(crate) fn order_stop(c: &mut Cluster, rsc: RscIx, node: NodeIx, stop: ActIx)
 }
 
 fn unfenced(c: &Cluster, node: NodeIx) -> bool {
-    c.nodes[node].attrs.get("#node-unfenced").is_some_and(|v| v != "0" && !v.is_empty())
+    c.nodes[node]
+        .attrs
+        .get("#node-unfenced")
+        .is_some_and(|v| v != "0" && !v.is_empty())
 }
 
 impl Cluster<'_> {

@@ -71,8 +71,13 @@ pub(crate) fn ban_full(c: &mut Cluster, rsc: RscIx) {
                 add_needs(c, *other, &mut needs);
             }
         }
-        let nodes: Vec<NodeIx> = c.rscs[rsc].allowed.nodes().filter(|n| assign::available(c, rsc, *n, true, false)).collect();
-        let (fit, full): (Vec<NodeIx>, Vec<NodeIx>) = nodes.into_iter().partition(|n| fits(c, *n, &needs));
+        let nodes: Vec<NodeIx> = c.rscs[rsc]
+            .allowed
+            .nodes()
+            .filter(|n| assign::available(c, rsc, *n, true, false))
+            .collect();
+        let (fit, full): (Vec<NodeIx>, Vec<NodeIx>) =
+            nodes.into_iter().partition(|n| fits(c, *n, &needs));
         if !fit.is_empty() {
             for node in full {
                 assign::add_node_score(c, rsc, Some(node), -INFINITY, "not enough capacity");
@@ -81,7 +86,11 @@ pub(crate) fn ban_full(c: &mut Cluster, rsc: RscIx) {
         }
     }
     let needs: BTreeMap<String, i64> = (*c.rscs[rsc].utilization).clone();
-    let nodes: Vec<NodeIx> = c.rscs[rsc].allowed.nodes().filter(|n| assign::available(c, rsc, *n, true, false)).collect();
+    let nodes: Vec<NodeIx> = c.rscs[rsc]
+        .allowed
+        .nodes()
+        .filter(|n| assign::available(c, rsc, *n, true, false))
+        .collect();
     for node in nodes {
         if !fits(c, node, &needs) {
             assign::add_node_score(c, rsc, Some(node), -INFINITY, "not enough capacity");
@@ -106,11 +115,18 @@ fn colocated(c: &Cluster, rsc: RscIx, out: &mut Vec<RscIx>) {
     for (ix, this) in colocation::this_with(c, rsc)
         .into_iter()
         .map(|ix| (ix, true))
-        .chain(colocation::with_this(c, rsc).into_iter().map(|ix| (ix, false)))
+        .chain(
+            colocation::with_this(c, rsc)
+                .into_iter()
+                .map(|ix| (ix, false)),
+        )
     {
         let col = &c.colocations[ix];
         let peer = if this { col.primary } else { col.dependent };
-        if col.score < INFINITY || col.primary_role > Role::Started || col.dependent_role > Role::Started {
+        if col.score < INFINITY
+            || col.primary_role > Role::Started
+            || col.dependent_role > Role::Started
+        {
             continue;
         }
         let parts = match c.rscs[peer].kind {

@@ -71,12 +71,15 @@ pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
 
 fn read_input(options: &Options) -> Result<Element, String> {
     let (name, text) = match &options.xml_file {
-        Some(file) => {
-            (file.as_str(), std::fs::read_to_string(file).map_err(|e| format!("{file}: {e}"))?)
-        }
+        Some(file) => (
+            file.as_str(),
+            std::fs::read_to_string(file).map_err(|e| format!("{file}: {e}"))?,
+        ),
         None if options.xml_pipe => {
             let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text).map_err(|e| format!("standard input: {e}"))?;
+            std::io::stdin()
+                .read_to_string(&mut text)
+                .map_err(|e| format!("standard input: {e}"))?;
             ("standard input", text)
         }
         None => return Err("name a file with -x, or pipe one in with -p".to_owned()),
@@ -93,15 +96,22 @@ fn save(file: &Option<String>, text: impl FnOnce() -> String) -> Result<(), Stri
 
 fn moment(options: &Options, cib: &Element, out: &mut String) -> Result<i64, String> {
     if let Some(text) = &options.set_datetime {
-        let at_s = scheduler::parse_moment(text).ok_or_else(|| format!("'{text}' is not a date"))?;
+        let at_s =
+            scheduler::parse_moment(text).ok_or_else(|| format!("'{text}' is not a date"))?;
         if !options.quiet {
             out.push_str(&format!("Setting effective cluster time: {text}\n"));
         }
         return Ok(at_s);
     }
-    if let Some(at_s) = cib.attr("execution-date").and_then(|t| t.parse::<i64>().ok()) {
+    if let Some(at_s) = cib
+        .attr("execution-date")
+        .and_then(|t| t.parse::<i64>().ok())
+    {
         if !options.quiet {
-            out.push_str(&format!("Using the original execution date of: {}\n", scheduler::show_moment(at_s)));
+            out.push_str(&format!(
+                "Using the original execution date of: {}\n",
+                scheduler::show_moment(at_s)
+            ));
         }
         return Ok(at_s);
     }
@@ -112,7 +122,10 @@ fn work(options: &Options) -> Result<String, String> {
     let input = read_input(options)?;
     let mut out = String::new();
     let now_s = moment(options, &input, &mut out)?;
-    if input.attr("validate-with").is_some_and(|schema| schema == "none") {
+    if input
+        .attr("validate-with")
+        .is_some_and(|schema| schema == "none")
+    {
         eprintln!(
             "Schema validation of configuration is disabled (support for validate-with set to \"none\" is deprecated and will be removed in a future release)"
         );
