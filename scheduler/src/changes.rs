@@ -104,8 +104,6 @@ fn agent_changed(c: &Cluster, rsc: RscIx, xml: &Element) -> bool {
 }
 
 fn agent_restart(c: &mut Cluster, rsc: RscIx, node: NodeIx) {
-    let key = format!("{}_delete_0", c.rscs[rsc].id);
-    let _ = key;
     let delete = actions::action(c, rsc, Task::Delete, 0, Some(node), false);
     c.acts[delete].optional = false;
     order_tasks(c, rsc, Task::Stop, rsc, Task::Delete, ar::ORDERED);

@@ -780,7 +780,6 @@ fn demote(c: &mut Cluster, rsc: RscIx, optional: bool) {
         if expected_there(c, rsc, Some(node)) && c.rscs[rsc].assigned == Some(node) {
             continue;
         }
-        let ix = actions::demote(c, rsc, node, optional);
-        let _ = ix;
+        actions::demote(c, rsc, node, optional);
     }
 }

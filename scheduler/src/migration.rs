@@ -70,7 +70,6 @@ pub(crate) fn create(c: &mut Cluster, rsc: RscIx, current: Option<NodeIx>) {
         if !c.rscs[rsc].is_remote {
             c.acts[to].extra.push(("record_pending", "true".to_owned()));
         }
-        let _ = to;
         order_tasks(c, rsc, Task::Monitor, rsc, Task::MigrateTo, ar::ORDERED);
         order_tasks(
             c,

@@ -513,13 +513,9 @@ fn link_guests(c: &mut Cluster) {
             continue;
         };
         let xml = connection_xml(&guest, &c.rscs[container]);
-        let parent = c.rscs[container]
-            .parent
-            .filter(|p| c.rscs[*p].kind == Kind::Group);
         let Some(ix) = create(c, &xml, None, None) else {
             continue;
         };
-        let _ = parent;
         c.top.push(ix);
         attach_guest(c, container, ix);
     }
