@@ -420,14 +420,13 @@ impl Node {
             Err(refusal) => {
                 let text = format!("change by {} refused: {}", change.origin, refusal.text);
                 self.log(Severity::Warning, text);
-                if let Some(origin) = origin {
-                    self.reply(&origin, Response::Refused(refusal));
-                }
+                self.reply_if_still_leading(origin, Response::Refused(refusal));
                 return;
             }
         };
         let Some(patch) = evaluate::patch(&self.state.cib, &new) else {
-            self.reply_version(origin);
+            let version = evaluate::version(&self.state.cib);
+            self.reply_if_still_leading(origin, Response::Cib { version });
             return;
         };
         let entry = Entry::Cib {
@@ -449,6 +448,15 @@ impl Node {
             c.work.cib_under_way = Some(id.clone());
             c.work.cib_origin = origin.clone();
             c.purposes.insert(proposal, Purpose::Cib(origin, id));
+        }
+    }
+
+    /// An answer that rests on this node's copy alone: another coordinator may have changed the
+    /// configuration already, which an entry of its own that is committed rules out (protocol.md, 7).
+    fn reply_if_still_leading(&mut self, origin: Option<Origin>, response: Response) {
+        if let Some(origin) = origin {
+            let proposal = self.propose(Entry::Blank);
+            self.remember(proposal, Purpose::Reply(origin, response));
         }
     }
 

@@ -1,11 +1,13 @@
-//! A node asks to be woken when something is due, and not all the time when nothing can be done.
+//! A coordinator, seen from outside: when it asks to be woken, and what it answers from its own copy.
 
 use crmd_core::{
     Identity, Node,
+    command::Command,
     entry::{Entry, Member, Ports},
     ids::{Life, NodeName, Now, Stamp},
     input::Input,
     message::{Beat, Message},
+    request::{CibChange, Request},
     settings::Settings,
 };
 
@@ -72,10 +74,8 @@ fn wakes(node: &mut Node, from_ms: u64, to_ms: u64) -> u32 {
     count
 }
 
-#[test]
-fn a_coordinator_that_lost_its_quorum_sleeps_between_its_beats() {
-    let settings = Settings::default();
-    let beats = 10_000 / settings.heartbeat_interval_ms;
+/// Node a, a moment ago acknowledged by b and c.
+fn coordinator() -> Node {
     let identity = Identity {
         node: "a".into(),
         life: life("a"),
@@ -83,7 +83,7 @@ fn a_coordinator_that_lost_its_quorum_sleeps_between_its_beats() {
         version: "test".to_owned(),
         member: member("a", 1),
     };
-    let mut node = Node::new(identity, settings, at(1_000));
+    let mut node = Node::new(identity, Settings::default(), at(1_000));
     // It will want the third one to vote, too, and never hear that it does.
     let voters = [1, 2].into();
     let learners = [3].into();
@@ -100,12 +100,65 @@ fn a_coordinator_that_lost_its_quorum_sleeps_between_its_beats() {
     give(&mut node, at(1_000), Input::Leader { term, leader });
     give(&mut node, at(1_000), Input::LeaderReady { term });
     for name in ["b", "c"] {
-        give(&mut node, at(1_000), beat(name, 1_000));
+        node.handle(at(1_000), beat(name, 1_000));
     }
+    commit_all(&mut node, at(1_000));
+    node
+}
+
+#[test]
+fn a_coordinator_that_lost_its_quorum_sleeps_between_its_beats() {
+    let beats = 10_000 / Settings::default().heartbeat_interval_ms;
+    let mut node = coordinator();
     wakes(&mut node, 1_000, 10_000);
     let count = wakes(&mut node, 10_000, 20_000);
     assert!(
         u64::from(count) <= 4 * beats,
         "{count} wakes in ten seconds"
     );
+}
+
+/// Commits what it proposes, until it proposes nothing more.
+fn commit_all(node: &mut Node, now: Now) {
+    node.handle(now, Input::Tick);
+    let mut index = 3;
+    while let Some(command) = node.poll_command() {
+        if let Command::Propose { proposal, entry } = command {
+            index += 1;
+            node.handle(now, Input::Applied { index, entry });
+            let result = Ok(index);
+            node.handle(now, Input::Proposed { proposal, result });
+        }
+    }
+}
+
+#[test]
+fn what_changes_nothing_is_answered_only_when_it_still_leads() {
+    let mut node = coordinator();
+    let change = CibChange {
+        action: "delete".to_owned(),
+        section: Some("crm_config".to_owned()),
+        xpath: None,
+        xml: r#"<nvpair id="absent"/>"#.to_owned(),
+        allow_create: false,
+        origin: "root/test".to_owned(),
+    };
+    let (client, request) = (7, Request::Cib(change));
+    node.handle(at(1_100), Input::Client { client, request });
+    let mut confirmation = None;
+    while let Some(command) = node.poll_command() {
+        match command {
+            Command::Propose {
+                proposal,
+                entry: Entry::Blank,
+            } => confirmation = Some(proposal),
+            Command::Reply { .. } => panic!("answered although another may lead: {command:?}"),
+            _ => {}
+        }
+    }
+    let proposal = confirmation.expect("it asks the log");
+    let result = Ok(9);
+    node.handle(at(1_150), Input::Proposed { proposal, result });
+    let mut commands = std::iter::from_fn(|| node.poll_command());
+    assert!(commands.any(|c| matches!(c, Command::Reply { client: 7, .. })));
 }
