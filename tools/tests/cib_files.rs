@@ -1,5 +1,7 @@
 //! `cibadmin`, `crm_verify` and `crm_diff` on files, as people and scripts call them.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
 use std::{
     fs,
     path::{Path, PathBuf},
