@@ -23,6 +23,10 @@ const MAX_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
 /// How long crmd may be away without a word about it: it starts together with us.
 const QUIET: Duration = Duration::from_secs(3);
 
+/// Between two attempts while both are only starting: a node that has just come back may have to
+/// fence another at once, and knows its devices only from crmd.
+const EAGER: Duration = Duration::from_millis(10);
+
 /// For an answer of the local crmd that needs nobody else.
 const STATE_LIMIT: Duration = Duration::from_secs(5);
 
@@ -69,7 +73,7 @@ pub(crate) fn from_files(config: &Config, peers: &Peers, events: &Events) {
 
 /// Follows crmd for ever.
 pub(crate) async fn follow(config: Config, peers: Peers, events: Events) {
-    let pause = Duration::from_millis(config.timing.reconnect_interval_ms);
+    let reconnect = Duration::from_millis(config.timing.reconnect_interval_ms);
     let mut away = Away::default();
     loop {
         match watch(&config, &peers, &events, &mut away).await {
@@ -79,7 +83,7 @@ pub(crate) async fn follow(config: Config, peers: Peers, events: Events) {
         if events.is_closed() {
             return;
         }
-        sleep(pause).await;
+        sleep(if away.is_short() { EAGER } else { reconnect }).await;
     }
 }
 
@@ -91,6 +95,11 @@ struct Away {
 }
 
 impl Away {
+    /// Whether it may be starting.
+    fn is_short(&self) -> bool {
+        self.since.is_none_or(|since| since.elapsed() <= QUIET)
+    }
+
     /// Says so once, and not while both daemons are only starting.
     fn tell(&mut self, reason: &str) {
         let since = *self.since.get_or_insert_with(Instant::now);
