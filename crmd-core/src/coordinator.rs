@@ -579,13 +579,15 @@ impl Node {
         value.is_some_and(|v| v != "0")
     }
 
-    /// Voters are the members that are there or may be running resources, seven at most.
+    /// Voters are the members that are there or may be running resources, seven at most. A leader
+    /// never votes itself out: were it to fall with that entry in its log alone, nobody could be
+    /// elected. Who leads after it does that.
     fn voters(&mut self) {
         let eligible: Vec<RaftId> = self
             .state
             .members
             .iter()
-            .filter(|(name, m)| self.may_vote(name, m.is_active()))
+            .filter(|(name, m)| **name == *self.me() || self.may_vote(name, m.is_active()))
             .map(|(_, m)| m.member.raft_id)
             .collect();
         let mut voters: BTreeSet<RaftId> = eligible
@@ -945,7 +947,14 @@ impl Node {
             && c.transition.as_ref().is_some_and(Transition::is_over)
             && c.work.is_idle()
             && c.fencing.is_empty()
+            && !self.somebody_leaves()
             && self.may_coordinate()
+    }
+
+    /// A member waits to be let go: it may wait for this node to hand the leadership over first.
+    fn somebody_leaves(&self) -> bool {
+        let mut active = self.state.members.iter().filter(|(_, m)| m.is_active());
+        active.any(|(name, _)| self.is_leaving(name))
     }
 }
 

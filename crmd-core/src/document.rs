@@ -65,7 +65,7 @@ fn node_state(node: &Shown<'_>) -> Element {
         .with_attr("crm_feature_set", FEATURE_SET);
     if let Some(status) = node.status {
         state.push(history(&node.id, status));
-        state.push(transient(&node.id, status));
+        state.push(transient(&node.id, status, node.standing));
     }
     state
 }
@@ -81,10 +81,14 @@ fn history(id: &str, status: &Known) -> Element {
         .with_child(resources)
 }
 
-fn transient(id: &str, status: &Known) -> Element {
+fn transient(id: &str, status: &Known, standing: Standing) -> Element {
     let set = format!("status-{id}");
     let mut attributes = Element::new("instance_attributes").with_attr("id", &set);
-    for (name, value) in &status.attributes {
+    // Who fell while leaving has not left (protocol.md, 14): a scheduler takes a node that is gone and
+    // wanted to go for one that stopped everything first, and would not have it fenced.
+    let fell = standing == Standing::Unclean;
+    let told = status.attributes.iter();
+    for (name, value) in told.filter(|(name, _)| !(fell && *name == "shutdown")) {
         attributes.push(
             Element::new("nvpair")
                 .with_attr("id", format!("{set}-{}", name.replace(['#', ':'], "-")))
@@ -122,5 +126,23 @@ mod tests {
         assert!(document.find_id("r").is_some());
         let pair = document.find_id("status-1-fail-count-r-start_0").unwrap();
         assert_eq!(pair.attr("value"), Some("2"));
+    }
+
+    #[test]
+    fn who_falls_while_leaving_has_not_left() {
+        let mut known = Known::default();
+        known.attributes.insert("shutdown".into(), "7".into());
+        let with = |standing| {
+            let shown = Shown {
+                name: "a",
+                id: "1".into(),
+                standing,
+                status: Some(&known),
+            };
+            let document = assemble(&empty_configuration(), &[shown], None, true);
+            document.find_id("status-1-shutdown").is_some()
+        };
+        assert!(with(Standing::Online));
+        assert!(!with(Standing::Unclean));
     }
 }

@@ -335,11 +335,11 @@ impl Executor {
     }
 
     #[cfg_attr(
-        feature = "break-double-start",
+        feature = "break-obey-older-terms",
         allow(unused_variables, clippy::unused_self)
     )]
     fn reason_to_refuse(&self, term: Term, life: &Life) -> Option<String> {
-        #[cfg(not(feature = "break-double-start"))]
+        #[cfg(not(feature = "break-obey-older-terms"))]
         if term < self.term {
             return Some(format!("{} obeys term {}", self.me, self.term));
         }

@@ -24,6 +24,17 @@ enum State {
     Failed,
 }
 
+/// Whether what waits for an action in this state need wait no longer.
+#[cfg(not(feature = "break-double-start"))]
+fn passes(state: State) -> bool {
+    state == State::Done
+}
+
+#[cfg(feature = "break-double-start")]
+fn passes(state: State) -> bool {
+    matches!(state, State::Done | State::UnderWay { .. })
+}
+
 /// Whether an action may be dispatched now; one that may not stays waiting.
 pub(crate) type Gate<'a> = &'a dyn Fn(&Action) -> bool;
 
@@ -70,7 +81,7 @@ impl Transition {
         let open = self.graph.synapses.iter().filter(|s| {
             s.inputs
                 .iter()
-                .all(|id| self.states.get(id).is_none_or(|s| *s == State::Done))
+                .all(|id| self.states.get(id).is_none_or(|s| passes(*s)))
         });
         let actions = open.flat_map(|s| s.actions.iter().map(move |a| (s.priority, a)));
         let waiting = actions.filter(|(_, a)| self.states.get(&a.id) == Some(&State::Waiting));

@@ -132,17 +132,18 @@ impl World<'_> {
             began_ms,
             ..
         } = running;
-        if self.hosts[node].epoch() != Some(epoch) {
-            return;
-        }
+        let heard = self.hosts[node].epoch() == Some(epoch);
         if exclusive(&action) {
             let place = self.hosts[node].place();
             self.tell(Truth::Ended {
                 place,
                 resource: action.resource,
                 operation: action.operation,
-                rc: (status == ExecStatus::Done).then_some(rc),
+                rc: (heard && status == ExecStatus::Done).then_some(rc),
             });
+        }
+        if !heard {
+            return;
         }
         let outcome = AgentOutcome {
             rc,

@@ -79,7 +79,7 @@ impl Universe {
     /// The cores' settings: fewer beats than in a daemon, so that a universe takes less work.
     pub(crate) fn settings(&self) -> Settings {
         Settings {
-            heartbeat_interval_ms: 500,
+            heartbeat_interval_ms: 300,
             failure_timeout_ms: 2_500,
             daemon_grace_ms: 6_000,
             lease_ms: 2_000,

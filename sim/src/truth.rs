@@ -25,7 +25,7 @@ pub enum Truth {
         resource: String,
         /// `start`, `stop`, …
         operation: String,
-        /// OCF exit code; nothing if it did not run to its end.
+        /// OCF exit code; nothing if it did not run to its end or no daemon was there to hear it.
         rc: Option<i32>,
     },
     /// The resource is now active there.

@@ -271,7 +271,10 @@ impl Raft {
                     return;
                 }
                 let index = snapshot.index;
-                if index > self.committed {
+                if self.store.term_of(index) == Some(snapshot.term) {
+                    // What it has beyond the snapshot may have been counted already.
+                    self.commit(index);
+                } else if index > self.committed {
                     self.store.install(snapshot.clone());
                     (self.applied, self.committed) = (index, index);
                     self.out.push(Output::Installed(snapshot));
