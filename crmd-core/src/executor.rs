@@ -334,12 +334,7 @@ impl Executor {
         self.outbox.push((to.clone(), done));
     }
 
-    #[cfg_attr(
-        feature = "break-obey-older-terms",
-        allow(unused_variables, clippy::unused_self)
-    )]
     fn reason_to_refuse(&self, term: Term, life: &Life) -> Option<String> {
-        #[cfg(not(feature = "break-obey-older-terms"))]
         if term < self.term {
             return Some(format!("{} obeys term {}", self.me, self.term));
         }

@@ -553,9 +553,6 @@ impl Node {
 
     /// Whether a quorum stands behind this node as the coordinator.
     pub(crate) fn may_coordinate(&self) -> bool {
-        if cfg!(feature = "break-obey-older-terms") {
-            return true;
-        }
         self.state.quarantined.is_none() && self.quorum_until().is_some_and(|end| self.ms() < end)
     }
 

@@ -39,6 +39,7 @@ enum Purpose {
 impl World<'_> {
     /// The administrator asks for the next thing on the list until it is acknowledged.
     pub(crate) fn next_task(&mut self) {
+        self.list_repairs();
         let open = self.asked.values().any(|a| a.purpose == Purpose::Task);
         if !open && let Some(request) = self.tasks.front().cloned() {
             self.ask(request, Purpose::Task);
@@ -142,12 +143,16 @@ impl World<'_> {
         self.ask(request, Purpose::Noise);
     }
 
-    /// What an administrator does when everything is mended: nobody in standby, failures forgotten.
-    pub(crate) fn repairs(&mut self) {
-        for node in 0..self.hosts.len() {
-            let request = self.standby_of(node, "off");
-            self.tasks.extend(request);
-        }
+    /// What an administrator does when everything is mended, as soon as a daemon knows the nodes:
+    /// nobody in standby, failures forgotten.
+    fn list_repairs(&mut self) {
+        let all = 0..self.hosts.len();
+        let awake: Option<Vec<Request>> = all.map(|node| self.standby_of(node, "off")).collect();
+        let Some(awake) = awake.filter(|_| self.repairs_due) else {
+            return;
+        };
+        self.repairs_due = false;
+        self.tasks.extend(awake);
         self.tasks.push_back(Request::Cleanup {
             resource: None,
             node: None,

@@ -85,7 +85,7 @@ impl World<'_> {
         self.pass(self.universe.faults_ms);
         self.heal();
         self.tell(Truth::Healed);
-        self.repairs();
+        self.repairs_due = true;
         let healed_ms = self.now;
         self.until_rest();
         let converged_ms = self.now - healed_ms;
@@ -111,7 +111,8 @@ impl World<'_> {
         let mut restful = 0;
         while restful < REST_LOOKS && self.violation.is_none() {
             if self.step() {
-                let rests = self.tasks.is_empty() && self.lacking(true).is_none();
+                let rests =
+                    self.tasks.is_empty() && !self.repairs_due && self.lacking(true).is_none();
                 restful = if rests { restful + 1 } else { 0 };
             }
         }

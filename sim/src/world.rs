@@ -176,6 +176,8 @@ pub(crate) struct World<'a> {
     pub(crate) shots: BTreeMap<u64, Shot>,
     pub(crate) asked: BTreeMap<ClientId, Asked>,
     pub(crate) tasks: VecDeque<Request>,
+    /// The administrator has yet to list what must be put right after the faults.
+    pub(crate) repairs_due: bool,
     pub(crate) resources: Vec<String>,
     pub(crate) healed: bool,
     pub(crate) schedule: Schedule<'a>,
@@ -206,6 +208,7 @@ impl<'a> World<'a> {
             shots: BTreeMap::new(),
             asked: BTreeMap::new(),
             tasks: configuration::first_requests(&universe).into(),
+            repairs_due: false,
             resources: configuration::resources(&universe),
             healed: true,
             schedule,

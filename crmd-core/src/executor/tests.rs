@@ -133,7 +133,6 @@ fn one_operation_at_a_time_and_recurring_ones_from_completion() {
 }
 
 #[test]
-#[cfg(not(feature = "break-obey-older-terms"))]
 fn orders_of_older_terms_and_other_lives_are_refused() {
     let mut b = Bench::new();
     assert!(b.executor.adopt(5, &mut b.out));

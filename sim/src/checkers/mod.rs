@@ -54,7 +54,6 @@ pub fn expected(name: &str) -> Option<Vec<&'static str>> {
     match name {
         "start-before-fencing" => Some(vec!["start-before-down"]),
         "double-start" => Some(vec!["never-active-twice"]),
-        "obey-older-terms" => Some(vec!["one-coordinator"]),
         "forget-acknowledged" => Some(vec!["acknowledged-lost"]),
         "never-converge" => Some(vec!["convergence"]),
         _ => {
