@@ -213,7 +213,7 @@ impl Node {
         let Some(c) = &mut self.coordinator else {
             return;
         };
-        let term = c.term;
+        let (term, next_order) = (c.term, c.next_order);
         let gone = |r: Option<Reach>| matches!(r, None | Some(Reach::Lost { .. }));
         let membership = &self.membership;
         let due = c
@@ -228,11 +228,13 @@ impl Node {
         let content = self.beat_content();
         for name in names {
             self.membership.beat_to(ms, &name, &content, &mut self.out);
-            self.send(&name, Message::Ask { term });
+            self.send(&name, Message::Ask { term, next_order });
         }
     }
 
-    fn ask(&mut self, node: &NodeName) {
+    /// Asks a member what it is doing, before it gets another order. What it was ordered before and has
+    /// not begun is void from then on: this node has forgotten it, and may decide otherwise.
+    pub(crate) fn ask(&mut self, node: &NodeName) {
         let ms = self.ms();
         if let Some(c) = &mut self.coordinator {
             c.answered.remove(node);

@@ -408,7 +408,8 @@ impl Node {
         }
     }
 
-    /// Steps that took longer than they may.
+    /// Steps that took longer than they may: their nodes are asked anew, so that what was not begun
+    /// cannot begin after something else was decided.
     pub(crate) fn overdue(&mut self) {
         let ms = self.ms();
         let Some(transition) = self
@@ -419,29 +420,29 @@ impl Node {
             return;
         };
         let id = transition.id;
-        let late: Vec<(u32, String)> = transition
-            .overdue(ms)
-            .into_iter()
-            .map(|a| {
-                (
-                    a,
-                    transition
-                        .action(a)
-                        .map(|a| a.key.clone())
-                        .unwrap_or_default(),
-                )
-            })
-            .collect();
-        for (action, key) in late {
+        let late = transition.overdue(ms).into_iter();
+        let late: Vec<Action> = late.filter_map(|a| transition.action(a).cloned()).collect();
+        for action in late {
             self.log(
                 Severity::Error,
-                format!("{key}: no result in time; deciding anew"),
+                format!("{}: no result in time; deciding anew", action.key),
             );
             if let Some(t) = self.transition_mut(id) {
-                t.fail(action);
+                t.fail(action.id);
             }
-            self.forget_step(id, action);
+            self.forget_step(id, action.id);
             self.mark_dirty("an action took too long");
+            if let Some(node) = action.node {
+                self.give_up_orders_to(&node.as_str().into());
+            }
+        }
+    }
+
+    fn give_up_orders_to(&mut self, node: &NodeName) {
+        if node != self.me() {
+            self.ask(node);
+        } else if let Some(c) = &self.coordinator {
+            self.executor.void(c.term, c.next_order);
         }
     }
 

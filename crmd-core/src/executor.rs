@@ -27,6 +27,8 @@ pub(crate) struct Executor {
     life: Life,
     term: Term,
     taken: BTreeSet<u64>,
+    /// Orders of this term below it are void unless they were taken before.
+    void_below: u64,
     slots: BTreeMap<String, Slot>,
     running: BTreeMap<ExecId, String>,
     next_exec: ExecId,
@@ -81,6 +83,7 @@ impl Executor {
             life,
             term: 0,
             taken: BTreeSet::new(),
+            void_below: 0,
             slots: BTreeMap::new(),
             running: BTreeMap::new(),
             next_exec: incarnation << 32,
@@ -202,17 +205,32 @@ impl Executor {
         if term > self.term {
             self.term = term;
             self.taken.clear();
+            self.void_below = 0;
             self.drop_queued("a new coordinator decides");
             out.push(Command::Journal(JournalRecord::Term(term)));
         }
         true
     }
 
+    /// The coordinator of this term decides anew without the orders below `number`: those that have
+    /// not begun never will, also if they come later.
+    pub(crate) fn void(&mut self, term: Term, number: u64) {
+        if term == self.term && number > self.void_below {
+            self.void_below = number;
+            self.drop_orders("the coordinator decides anew", |order| order < number);
+        }
+    }
+
     /// Forgets orders that have not begun (protocol.md, 8 and 10), and says so to who gave them.
     pub(crate) fn drop_queued(&mut self, reason: &str) {
+        self.drop_orders(reason, |_| true);
+    }
+
+    fn drop_orders(&mut self, reason: &str, which: impl Fn(u64) -> bool) {
         for slot in self.slots.values_mut() {
+            let stays = |job: &Job| job.order.as_ref().is_none_or(|(_, _, n)| !which(*n));
             let (kept, dropped): (VecDeque<Job>, VecDeque<Job>) =
-                slot.queue.drain(..).partition(|job| job.order.is_none());
+                slot.queue.drain(..).partition(stays);
             slot.queue = kept;
             for job in dropped {
                 if let Some((to, term, number)) = job.order {
@@ -258,7 +276,7 @@ impl Executor {
         out: &mut Vec<Command>,
     ) {
         let number = order.number;
-        if let Some(reason) = self.reason_to_refuse(term, life) {
+        if let Some(reason) = self.reason_to_refuse(term, life, number) {
             let text = format!("order {number} of {from} in term {term} refused: {reason}");
             out.push(Command::Log {
                 severity: Severity::Warning,
@@ -334,12 +352,15 @@ impl Executor {
         self.outbox.push((to.clone(), done));
     }
 
-    fn reason_to_refuse(&self, term: Term, life: &Life) -> Option<String> {
+    fn reason_to_refuse(&self, term: Term, life: &Life, number: u64) -> Option<String> {
         if term < self.term {
             return Some(format!("{} obeys term {}", self.me, self.term));
         }
         if *life != self.life {
             return Some(format!("meant for life {life}, this is {}", self.life));
+        }
+        if term == self.term && number < self.void_below && !self.taken.contains(&number) {
+            return Some("given before the coordinator decided anew".to_owned());
         }
         None
     }

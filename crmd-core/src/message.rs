@@ -27,10 +27,13 @@ pub enum Message {
     StatusFull(NodeStatus),
     /// Send me your whole status.
     StatusPull,
-    /// A new coordinator presents itself (protocol.md, 8). Adopt the term, drop orders not begun, answer.
+    /// A coordinator presents itself (protocol.md, 8), or gave orders up: adopt the term, drop orders
+    /// not begun, answer.
     Ask {
         /// Its term.
         term: Term,
+        /// Its next order's number: of the earlier ones, those that come after this are void.
+        next_order: u64,
     },
     /// Answer to `Ask`.
     Answer {

@@ -239,7 +239,7 @@ impl Node {
                 let full = Message::StatusFull(self.own.full());
                 self.send(from, full);
             }
-            Message::Ask { term } => self.asked(from, term),
+            Message::Ask { term, next_order } => self.asked(from, term, next_order),
             Message::Answer { term, status } => self.answered(from, term, &status),
             Message::Order { term, life, order } => {
                 if matches!(order.kind, OrderKind::Leave) && life == self.identity.life {
@@ -311,11 +311,12 @@ impl Node {
         }
     }
 
-    /// A new coordinator asks: obey it, drop what has not begun, tell everything (protocol.md, 8).
-    fn asked(&mut self, from: &NodeName, term: Term) {
+    /// A coordinator asks: obey it, drop what has not begun, tell everything (protocol.md, 8).
+    fn asked(&mut self, from: &NodeName, term: Term, next_order: u64) {
         if !self.executor.adopt(term, &mut self.out) {
             return;
         }
+        self.executor.void(term, next_order);
         self.obeyed = Some((term, from.clone()));
         let status = self.own.full();
         self.send(from, Message::Answer { term, status });

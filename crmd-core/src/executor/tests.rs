@@ -147,6 +147,30 @@ fn orders_of_older_terms_and_other_lives_are_refused() {
 }
 
 #[test]
+fn what_the_coordinator_has_given_up_does_not_begin_later() {
+    let mut b = Bench::new();
+    let stop = b.run(1, "stop", 0);
+    assert!(b.run(1, "start", 0).is_empty(), "it waits for the stop");
+    b.executor.void(1, 4);
+    assert!(b.done(5, stop[0], 0).is_empty(), "the start was dropped");
+    assert!(b.run(1, "start", 0).is_empty(), "the third came too late");
+    let refused = |m: &(NodeName, Message)| matches!(m.1, Message::OrderRefused { .. });
+    assert_eq!(
+        b.executor
+            .take_messages()
+            .iter()
+            .filter(|m| refused(m))
+            .count(),
+        2
+    );
+    assert_eq!(
+        b.run(1, "start", 0).len(),
+        1,
+        "the fourth is a new decision"
+    );
+}
+
+#[test]
 fn a_repeated_order_is_acknowledged_and_not_done_twice() {
     let mut b = Bench::new();
     let first = b.run(1, "start", 0);
