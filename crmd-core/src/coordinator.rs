@@ -7,16 +7,15 @@ use crate::{
     command::{Command, ProposalId, RunId, Severity},
     dispatch::Sent,
     document::Standing,
-    entry::{Entry, Grade},
+    entry::Entry,
     evaluate,
     fencing::Fencing,
-    history,
-    ids::{Life, NodeName, RaftId, RequestId, Term},
+    ids::{NodeName, RaftId, RequestId, Term},
     input::ProposeError,
     membership::{Event, Reach},
     message::{Message, NodeStatus, PeerIdentity},
     node::Node,
-    request::{CibChange, Response},
+    request::Response,
     requests::{Origin, Work},
     status::Taken,
     transition::Transition,
@@ -24,10 +23,8 @@ use crate::{
 use scheduler::Decision;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Voters at most.
-const VOTERS: usize = 7;
 /// Between two attempts at something that Raft did not do.
-const RETRY_MS: u64 = 1_000;
+pub(crate) const RETRY_MS: u64 = 1_000;
 /// Between two hand-overs of the leadership for the sake of a broken path.
 const TRANSFER_MS: u64 = 5_000;
 
@@ -42,8 +39,8 @@ pub(crate) struct Coordinator {
     /// The first round is complete.
     pub(crate) settled: bool,
     /// Why the last decision is out of date.
-    dirty: Option<String>,
-    run: Option<Run>,
+    pub(crate) dirty: Option<String>,
+    pub(crate) run: Option<Run>,
     pub(crate) transition: Option<Transition>,
     next_transition: u64,
     pub(crate) next_order: u64,
@@ -57,16 +54,16 @@ pub(crate) struct Coordinator {
     pub(crate) fence_hold_ms: u64,
     recheck_at_s: Option<i64>,
     /// What was asked of Raft, until when it may take.
-    changing: Option<(BTreeSet<RaftId>, BTreeSet<RaftId>, u64)>,
+    pub(crate) changing: Option<(BTreeSet<RaftId>, BTreeSet<RaftId>, u64)>,
     /// Lives proposed to be admitted or declared over, until when.
     proposed: BTreeMap<(NodeName, &'static str), u64>,
     pub(crate) purposes: BTreeMap<ProposalId, Purpose>,
     transfer_ms: Option<u64>,
-    warned: BTreeSet<NodeName>,
+    pub(crate) warned: BTreeSet<NodeName>,
 }
 
 #[derive(Debug)]
-struct Run {
+pub(crate) struct Run {
     id: RunId,
     stale: bool,
 }
@@ -390,7 +387,7 @@ impl Node {
     }
 
     /// Whether to propose something now that is tried again when nothing came of it.
-    fn once(&mut self, node: &str, what: &'static str) -> bool {
+    pub(crate) fn once(&mut self, node: &str, what: &'static str) -> bool {
         let ms = self.ms();
         let Some(c) = &mut self.coordinator else {
             return false;
@@ -479,212 +476,6 @@ impl Node {
                 _ => Standing::Online,
             },
             _ => Standing::Online,
-        }
-    }
-
-    /// Admits who has come, and declares lives over that a newer one has followed.
-    fn lives(&mut self) {
-        let names: Vec<NodeName> = self.state.members.keys().cloned().collect();
-        for name in names {
-            let (Some(identity), true) = (self.identity_of(&name), self.is_present(&name)) else {
-                continue;
-            };
-            self.life_of(&name, &identity.life);
-        }
-    }
-
-    fn life_of(&mut self, name: &NodeName, life: &Life) {
-        let Some(member) = self.state.members.get(name) else {
-            return;
-        };
-        if member.is_active_in(life) {
-            return;
-        }
-        if life.number <= member.ended {
-            self.warn_once(
-                name,
-                format!(
-                    "{name}: its life {life} was declared over, yet it speaks: restart that host"
-                ),
-            );
-            return;
-        }
-        if let (true, Some(old)) = (member.is_active(), member.admitted.clone()) {
-            if old.number < life.number {
-                self.old_life_over(name, &old);
-            }
-            return;
-        }
-        if self.state.intent_against(name).is_some()
-            || !self.is_ready(name)
-            || self.is_leaving(name)
-        {
-            return;
-        }
-        #[cfg(feature = "break-never-converge")]
-        if member.ended > 0 {
-            return;
-        }
-        let id = member.member.raft_id;
-        let votes = self.raft.voters.contains(&id);
-        if !votes && self.raft.voters.len() < VOTERS {
-            return;
-        }
-        if self.once(name, "admit") {
-            self.log(Severity::Info, format!("{name} is admitted in life {life}"));
-            self.propose(Entry::Admitted {
-                node: name.clone(),
-                life: life.clone(),
-            });
-        }
-    }
-
-    /// A new life proves that the old one has ended.
-    fn old_life_over(&mut self, name: &NodeName, old: &Life) {
-        let open = self.state.intent_against(name).map(|(id, _)| id.clone());
-        let shooting = self.coordinator.as_ref().is_some_and(|c| {
-            open.as_ref()
-                .is_some_and(|i| c.fencing.get(i).is_some_and(|f| f.is_fired()))
-        });
-        if shooting || !self.once(name, "new life") {
-            return;
-        }
-        let intent = open.unwrap_or_else(|| format!("life-{name}-{old}"));
-        self.log(
-            Severity::Info,
-            format!("{name} has booted: its life {old} is over"),
-        );
-        self.propose(Entry::FenceResult {
-            intent,
-            target: name.clone(),
-            life_number: old.number,
-            result: Ok(Grade::NewLife),
-            device: String::new(),
-            by: None,
-            at_s: self.now.wall_s,
-        });
-    }
-
-    fn warn_once(&mut self, node: &NodeName, text: String) {
-        let fresh = self
-            .coordinator
-            .as_mut()
-            .is_some_and(|c| c.warned.insert(node.clone()));
-        if fresh {
-            self.log(Severity::Error, text);
-        }
-    }
-
-    /// A node that wants to leave has the attribute `shutdown`.
-    pub(crate) fn is_leaving(&self, node: &NodeName) -> bool {
-        let value = self.known(node).and_then(|k| k.attributes.get("shutdown"));
-        value.is_some_and(|v| v != "0")
-    }
-
-    /// Voters are the members that are there or may be running resources, seven at most. A leader
-    /// never votes itself out: were it to fall with that entry in its log alone, nobody could be
-    /// elected. Who leads after it does that.
-    fn voters(&mut self) {
-        let eligible: Vec<RaftId> = self
-            .state
-            .members
-            .iter()
-            .filter(|(name, m)| **name == *self.me() || self.may_vote(name, m.is_active()))
-            .map(|(_, m)| m.member.raft_id)
-            .collect();
-        let mut voters: BTreeSet<RaftId> = eligible
-            .iter()
-            .copied()
-            .filter(|id| self.raft.voters.contains(id))
-            .take(VOTERS)
-            .collect();
-        for id in &eligible {
-            if voters.len() < VOTERS {
-                voters.insert(*id);
-            }
-        }
-        if voters.is_empty() {
-            return;
-        }
-        let follow = self.state.members.iter().filter(|(name, m)| {
-            !voters.contains(&m.member.raft_id) && (!m.left || self.may_vote(name, false))
-        });
-        let learners: BTreeSet<RaftId> = follow.map(|(_, m)| m.member.raft_id).collect();
-        let ms = self.ms();
-        let settled = self.raft.voters == voters && self.raft.learners == learners;
-        let Some(c) = &mut self.coordinator else {
-            return;
-        };
-        if settled {
-            c.changing = None;
-            return;
-        }
-        let pending = c.changing.as_ref();
-        if pending.is_some_and(|(v, l, until)| (v, l) == (&voters, &learners) && *until > ms) {
-            return;
-        }
-        c.changing = Some((voters.clone(), learners.clone(), ms + RETRY_MS));
-        self.log(
-            Severity::Info,
-            format!("voters shall be {voters:?}, learners {learners:?}"),
-        );
-        self.out.push(Command::ChangeVoters { voters, learners });
-    }
-
-    fn may_vote(&self, name: &NodeName, active: bool) -> bool {
-        let ended = self.state.members.get(name).map_or(0, |m| m.ended);
-        let alive = self
-            .identity_of(name)
-            .is_some_and(|i| i.life.number > ended);
-        active || (self.is_present(name) && alive && !self.is_leaving(name))
-    }
-
-    pub(crate) fn voters_changed(&mut self) {
-        self.mark_dirty("the voters changed");
-    }
-
-    /// Every member is listed under `<nodes>`.
-    fn nodes_section(&mut self) {
-        let nodes = self
-            .state
-            .cib
-            .child("configuration")
-            .and_then(|c| c.child("nodes"));
-        let listed: BTreeSet<&str> = nodes
-            .into_iter()
-            .flat_map(|n| n.children_named("node"))
-            .filter_map(|n| n.attr("uname"))
-            .collect();
-        let missing: Vec<(NodeName, RaftId)> = self
-            .state
-            .members
-            .iter()
-            .filter(|(name, _)| !listed.contains(&***name))
-            .map(|(name, m)| (name.clone(), m.member.raft_id))
-            .collect();
-        for (name, id) in missing {
-            if !self.once(&name, "node entry") {
-                continue;
-            }
-            let epoch = evaluate::version(&self.state.cib).1;
-            let request_id = RequestId {
-                node: name.to_string(),
-                unique: format!("node-entry-{id}-{epoch}"),
-            };
-            let element = cib::Element::new("node")
-                .with_attr("id", id.to_string())
-                .with_attr("uname", &name);
-            let change = CibChange {
-                action: "create".to_owned(),
-                section: Some("nodes".to_owned()),
-                xpath: None,
-                xml: element.to_xml_compact(),
-                allow_create: true,
-                origin: format!("coordinator/{}", self.me()),
-            };
-            if let Some(c) = &mut self.coordinator {
-                c.work.queue_cib(None, request_id, change);
-            }
         }
     }
 
@@ -839,105 +630,6 @@ impl Node {
         }
     }
 
-    /// Members whose leaving is prepared: everything they ran is stopped.
-    fn leavers(&mut self) {
-        let quiet = self.coordinator.as_ref().is_some_and(|c| {
-            c.settled
-                && c.dirty.is_none()
-                && c.run.is_none()
-                && c.transition
-                    .as_ref()
-                    .is_some_and(|t| t.is_over() && t.aborted().is_none())
-        });
-        let members = self.state.members.keys();
-        let leaving: Vec<NodeName> = members.filter(|n| self.is_leaving(n)).cloned().collect();
-        for name in leaving {
-            self.leaver(&name, quiet);
-        }
-    }
-
-    fn leaver(&mut self, name: &NodeName, quiet: bool) {
-        let alone = self.voter_names().len() == 1 && name == self.me();
-        let Some(member) = self.state.members.get(name) else {
-            return;
-        };
-        let id = member.member.raft_id;
-        if !member.is_active() {
-            if name == self.me() {
-                self.exiting |= alone;
-            } else if !self.raft.voters.contains(&id)
-                && self.membership.is_up(name)
-                && self.once(name, "leave order")
-            {
-                self.order_leave(name);
-            }
-            return;
-        }
-        let Some(life) = member.admitted.clone().filter(|_| member.is_active()) else {
-            return;
-        };
-        if !quiet
-            || (name == self.me() && !alone)
-            || !self.has_finished(name)
-            || !self.once(name, "left")
-        {
-            return;
-        }
-        let detached = self.still_running(name);
-        self.log(
-            Severity::Info,
-            format!("{name} has stopped everything and leaves"),
-        );
-        self.propose(Entry::Left {
-            node: name.clone(),
-            life,
-            detached,
-        });
-    }
-
-    /// Everything it ran is known to be stopped, or left running on purpose.
-    fn has_finished(&self, name: &NodeName) -> bool {
-        let transition = self
-            .coordinator
-            .as_ref()
-            .and_then(|c| c.transition.as_ref());
-        let histories = self.known(name).map(|k| &k.resources);
-        let mut histories = histories.into_iter().flatten();
-        transition.is_some_and(|t| !t.unfinished_nodes().contains(&**name))
-            && self.is_ready(name)
-            && histories.all(|(resource, e)| {
-                !history::is_pending(e) && (!history::is_active(e) || self.is_unmanaged(resource))
-            })
-    }
-
-    /// Whether the configuration says that a resource is left alone.
-    fn is_unmanaged(&self, resource: &str) -> bool {
-        let on = |value: Option<&str>| value.is_some_and(evaluate::is_true);
-        if on(self.state.property("maintenance-mode")) {
-            return true;
-        }
-        let base = resource.split(':').next().unwrap_or(resource);
-        let configured = self.state.cib.find_id(base);
-        let sets = configured
-            .into_iter()
-            .flat_map(|e| e.children_named("meta_attributes"));
-        let mut pairs = sets.flat_map(|s| s.children_named("nvpair"));
-        pairs.any(|p| match p.attr("name") {
-            Some("maintenance") => on(p.attr("value")),
-            Some("is-managed") => !on(p.attr("value")),
-            _ => false,
-        })
-    }
-
-    fn still_running(&self, name: &NodeName) -> Vec<String> {
-        let histories = self.known(name).map(|k| &k.resources);
-        let active = histories
-            .into_iter()
-            .flatten()
-            .filter(|(_, e)| history::is_active(e));
-        active.map(|(resource, _)| resource.clone()).collect()
-    }
-
     /// Nothing is to be done, and nothing is under way.
     pub(crate) fn is_idle(&self) -> bool {
         let Some(c) = &self.coordinator else {
@@ -951,12 +643,6 @@ impl Node {
             && c.fencing.is_empty()
             && !self.somebody_leaves()
             && self.may_coordinate()
-    }
-
-    /// A member waits to be let go: it may wait for this node to hand the leadership over first.
-    fn somebody_leaves(&self) -> bool {
-        let mut active = self.state.members.iter().filter(|(_, m)| m.is_active());
-        active.any(|(name, _)| self.is_leaving(name))
     }
 }
 

@@ -8,6 +8,7 @@
 //! The log is seen only through `Propose`, `Applied`, `Leader` and `LeaderReady`; who keeps it is
 //! the shell's business.
 
+mod admission;
 pub mod command;
 mod coordinator;
 mod dispatch;
@@ -21,6 +22,7 @@ pub mod ids;
 pub mod input;
 mod isolated;
 pub mod journal;
+mod leaving;
 mod membership;
 pub mod message;
 mod node;
