@@ -3,8 +3,9 @@
 use std::{collections::VecDeque, io, os::fd::OwnedFd};
 use tokio::net::unix::pipe;
 
-/// How much is read at the very end from a stream that somebody keeps writing to, as a multiple of the limit.
-const DRAIN_FACTOR: usize = 4;
+/// How much is read at the very end from a stream that somebody keeps writing to: all that a pipe can hold
+/// (an unprivileged one at most this), so that nothing written before the program's end is missed.
+const PIPE_BYTES: usize = 1 << 20;
 
 /// What was kept of a stream.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,8 +99,7 @@ impl Stream {
 
     /// Takes what is there now and closes the stream, whoever may still write to it.
     pub(crate) fn finish(mut self) -> Captured {
-        let most = self.captured.limit.saturating_mul(DRAIN_FACTOR);
-        self.read_available(most);
+        self.read_available(PIPE_BYTES);
         self.captured
     }
 

@@ -1,6 +1,11 @@
 //! What `/proc` tells of processes and groups.
 
-use std::fs;
+use std::{fs, thread, time::Duration};
+
+/// How often an empty environment is looked at before it is believed.
+const EMPTY_LOOKS: u32 = 100;
+/// Between two such looks.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(1);
 
 /// The fields of `/proc/PID/stat` that matter here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,10 +54,25 @@ pub(crate) fn members(pgid: i32) -> Vec<Stat> {
 }
 
 /// Whether the environment the process was started with has this variable with this value.
+///
+/// A process that is just becoming another program shows none for a moment, so a living one is looked
+/// at again a few times before that is believed.
 pub(crate) fn has_variable(pid: i32, name: &str, value: &str) -> bool {
     let wanted = format!("{name}={value}");
-    fs::read(format!("/proc/{pid}/environ"))
-        .is_ok_and(|env| env.split(|b| *b == 0).any(|v| v == wanted.as_bytes()))
+    let shown = (0..EMPTY_LOOKS).find_map(|look| {
+        if look > 0 {
+            thread::sleep(BETWEEN_LOOKS);
+        }
+        let shown = fs::read(format!("/proc/{pid}/environ"));
+        let again =
+            shown.as_ref().is_ok_and(Vec::is_empty) && stat(pid).is_some_and(|s| !s.is_dead());
+        (!again).then_some(shown)
+    });
+    let Some(Ok(environment)) = shown else {
+        return false;
+    };
+    let mut variables = environment.split(|b| *b == 0);
+    variables.any(|v| v == wanted.as_bytes())
 }
 
 /// The name in parentheses may hold anything, so fields are counted after the last `)`.

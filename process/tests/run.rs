@@ -120,13 +120,29 @@ async fn the_deadline_holds_after_the_handle_is_dropped() {
 
 #[tokio::test]
 async fn a_leftover_group_is_ended() {
-    let running = sh("sleep 30").mark("test-leftover").spawn().unwrap();
+    let mark = format!("test-leftover-{}", std::process::id());
+    let running = sh("sleep 30").mark(&mark).spawn().unwrap();
     let group = running.group().clone();
-    let found = leftover::find("test-leftover");
+    let found = leftover::find(&mark);
     assert_eq!(found, vec![group.clone()]);
     let fate = leftover::settle(&group, Duration::from_millis(10), SECOND).await;
     assert_eq!(fate, leftover::Fate::Ended);
     assert!(leftover::members(&group).is_empty());
+}
+
+/// A program that becomes another one has no environment for a moment, and is found all the same.
+#[tokio::test]
+async fn a_group_is_found_while_it_becomes_another_program() {
+    let mark = format!("test-exec-{}", std::process::id());
+    for _ in 0..200 {
+        let running = sh("exec /bin/sh -c 'exec sleep 30'")
+            .mark(&mark)
+            .spawn()
+            .unwrap();
+        let group = running.group().clone();
+        assert_eq!(leftover::find(&mark), vec![group.clone()]);
+        leftover::settle(&group, Duration::ZERO, SECOND).await;
+    }
 }
 
 #[tokio::test]
