@@ -1,9 +1,16 @@
 //! What `/proc` tells of processes and groups.
 
-use std::{fs, thread, time::Duration};
+use std::{
+    fs::{self, File},
+    io::{self, Read},
+    thread,
+    time::Duration,
+};
 
 /// How often an empty environment is looked at before it is believed.
 const EMPTY_LOOKS: u32 = 100;
+/// Read of an environment at once.
+const ENVIRONMENT_BYTES: usize = 128 << 10;
 /// Between two such looks.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(1);
 
@@ -63,9 +70,12 @@ pub(crate) fn has_variable(pid: i32, name: &str, value: &str) -> bool {
         if look > 0 {
             thread::sleep(BETWEEN_LOOKS);
         }
-        let shown = fs::read(format!("/proc/{pid}/environ"));
-        let again =
-            shown.as_ref().is_ok_and(Vec::is_empty) && stat(pid).is_some_and(|s| !s.is_dead());
+        let shown = environment(pid);
+        let nothing = match &shown {
+            Ok(bytes) => bytes.is_empty(),
+            Err(e) => e.kind() != io::ErrorKind::PermissionDenied,
+        };
+        let again = nothing && stat(pid).is_some_and(|s| !s.is_dead());
         (!again).then_some(shown)
     });
     let Some(Ok(environment)) = shown else {
@@ -73,6 +83,19 @@ pub(crate) fn has_variable(pid: i32, name: &str, value: &str) -> bool {
     };
     let mut variables = environment.split(|b| *b == 0);
     variables.any(|v| v == wanted.as_bytes())
+}
+
+/// The environment, in one call of the kernel wherever it fits: a process that becomes another program
+/// between two calls would show the beginning only.
+fn environment(pid: i32) -> io::Result<Vec<u8>> {
+    let mut file = File::open(format!("/proc/{pid}/environ"))?;
+    let mut shown = vec![0; ENVIRONMENT_BYTES];
+    let length = file.read(&mut shown)?;
+    shown.truncate(length);
+    if length == ENVIRONMENT_BYTES {
+        file.read_to_end(&mut shown)?;
+    }
+    Ok(shown)
 }
 
 /// The name in parentheses may hold anything, so fields are counted after the last `)`.
