@@ -222,7 +222,14 @@ impl Membership {
             life: life.clone(),
             incarnation: beat.stamp.incarnation,
         });
-        if peer.reach != Reach::Up {
+        if peer.reach == Reach::Up {
+            note_pause(
+                &self.settings,
+                from,
+                now_ms.saturating_sub(peer.heard_ms),
+                out,
+            );
+        } else {
             peer.reach = Reach::Up;
             events.push(Event::Up(from.clone()));
         }
@@ -525,6 +532,19 @@ impl Peer {
             acked: None,
             closed_ms: None,
         }
+    }
+}
+
+/// A silence that came near to a loss is worth a word before it becomes one.
+fn note_pause(settings: &Settings, from: &NodeName, silent_ms: u64, out: &mut Vec<Command>) {
+    if silent_ms >= settings.failure_timeout_ms / 2 {
+        out.push(Command::Log {
+            severity: Severity::Warning,
+            text: format!(
+                "{from}: nothing was heard of it for {silent_ms} ms; it is lost after {} ms",
+                settings.failure_timeout_ms
+            ),
+        });
     }
 }
 

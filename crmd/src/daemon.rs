@@ -13,6 +13,7 @@ use crate::{
     local_server::{self, Calls},
     log_store::{LogStore, OpenError},
     membership::VoterChanges,
+    peer_link::Patience,
     peer_server,
     raft_control::RaftControl,
     raft_net::RaftNets,
@@ -285,9 +286,13 @@ impl Start<'_> {
         let connector = Connector::new(&self.identity, timing)?;
         let greet = Duration::from_millis(timing.connect_timeout_ms);
         let wire = Wire::new(connector, self.hello.clone(), greet);
-        let pause = Duration::from_millis(timing.reconnect_interval_ms);
+        let patience = Patience {
+            pause: Duration::from_millis(timing.reconnect_interval_ms),
+            stale: Duration::from_millis(timing.link_stale_ms),
+            lost: Duration::from_millis(timing.failure_timeout_ms),
+        };
         let own = NodeName::from(self.config.node.name.as_str());
-        Ok(Links::new(own, wire, pause, self.events.clone()))
+        Ok(Links::new(own, wire, patience, self.events.clone()))
     }
 
     fn serve(

@@ -6,7 +6,7 @@
 
 use crate::{
     driver::{Event, Events},
-    peer_link::{self, Latest, PeerLink},
+    peer_link::{self, Latest, Patience, PeerLink},
     raft_types::PeerNode,
     wire::Wire,
     witness::Targets,
@@ -16,7 +16,6 @@ use prost::bytes::Bytes;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 use tokio::sync::watch;
 use transport::tls::Connection;
@@ -29,18 +28,18 @@ pub(crate) struct Links(Arc<Inner>);
 struct Inner {
     own: NodeName,
     wire: Wire,
-    pause: Duration,
+    patience: Patience,
     events: Events,
     peers: Mutex<BTreeMap<NodeName, PeerLink>>,
 }
 
 impl Links {
-    /// No peer yet. `pause`: between two attempts to connect.
-    pub(crate) fn new(own: NodeName, wire: Wire, pause: Duration, events: Events) -> Self {
+    /// No peer yet.
+    pub(crate) fn new(own: NodeName, wire: Wire, patience: Patience, events: Events) -> Self {
         Self(Arc::new(Inner {
             own,
             wire,
-            pause,
+            patience,
             events,
             peers: Mutex::default(),
         }))
@@ -69,7 +68,7 @@ impl Links {
         let link = PeerLink::start(
             node.clone(),
             &self.0.wire,
-            self.0.pause,
+            self.0.patience,
             self.reporter(&name),
         );
         peers.insert(name, link);

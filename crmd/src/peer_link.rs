@@ -1,13 +1,17 @@
-//! The connections to one member: made again whenever they end, after a short pause.
+//! The connections to one member: made again whenever they end, after a short pause, and replaced when
+//! their link falls silent; the old one is not closed before its replacement is authenticated
+//! (protocol.md, 6).
+
+mod health;
+mod keeper;
 
 use crate::{raft_types::PeerNode, wire::Wire};
-use futures::StreamExt;
+use health::Health;
+use keeper::Keeper;
 use prost::bytes::Bytes;
-use proto::peer::{Envelope, peer_client::PeerClient};
 use std::{
     collections::VecDeque,
     fmt,
-    future::Future,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -15,10 +19,9 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::{Notify, mpsc, watch},
+    sync::{Notify, watch},
     task::JoinHandle,
 };
-use tokio_stream::wrappers::ReceiverStream;
 use transport::tls::{Connection, Ending};
 
 /// The newest value of something that comes and goes.
@@ -27,11 +30,16 @@ pub(crate) type Latest<T> = watch::Receiver<Option<T>>;
 /// Most messages that wait for a connection; older ones are dropped first, the cores ask again.
 const QUEUE: usize = 4_096;
 
-/// Messages on their way through one stream.
-const WINDOW: usize = 64;
-
-/// Between the end of a stream and the end of its connection.
-const SETTLE: Duration = Duration::from_millis(20);
+/// How patient links are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// Between two attempts to connect.
+    pub(crate) pause: Duration,
+    /// Beats not acknowledged for so long: the connection is replaced, other traffic takes another link.
+    pub(crate) stale: Duration,
+    /// For so long: the administrator is told.
+    pub(crate) lost: Duration,
+}
 
 /// One member's connections; dropped with it.
 #[derive(Debug)]
@@ -60,23 +68,29 @@ struct Outbox {
 
 impl PeerLink {
     /// Starts connecting.
-    pub(crate) fn start(node: PeerNode, wire: &Wire, pause: Duration, reporter: Reporter) -> Self {
+    pub(crate) fn start(
+        node: PeerNode,
+        wire: &Wire,
+        patience: Patience,
+        reporter: Reporter,
+    ) -> Self {
         let (beat, beats) = watch::channel(Bytes::new());
         let (main_sender, main) = watch::channel(None);
         let outbox = Arc::new(Outbox::default());
+        let health = node.addresses.iter().map(|_| Health::default()).collect();
         let keeper = Keeper {
             node: node.clone(),
             wire: wire.clone(),
-            pause,
+            patience,
             reporter,
+            health,
         };
         let mut tasks = vec![tokio::spawn(
             keeper.clone().keep_main(main_sender, outbox.clone()),
         )];
-        for address in node.addresses.clone() {
-            tasks.push(tokio::spawn(
-                keeper.clone().keep_beats(address, beats.clone()),
-            ));
+        for link in 0..node.addresses.len() {
+            tasks.push(tokio::spawn(keeper.clone().keep_beats(link, beats.clone())));
+            tasks.push(tokio::spawn(keeper.clone().watch(link)));
         }
         Self {
             node,
@@ -163,143 +177,5 @@ impl fmt::Debug for Reporter {
         f.debug_struct("Reporter")
             .field("open", &self.open)
             .finish()
-    }
-}
-
-/// What a task that keeps a connection needs.
-#[derive(Clone, Debug)]
-struct Keeper {
-    node: PeerNode,
-    wire: Wire,
-    pause: Duration,
-    reporter: Reporter,
-}
-
-impl Keeper {
-    async fn keep_main(self, main: watch::Sender<Option<Connection>>, outbox: Arc<Outbox>) {
-        let mut log = ChangeLog::default();
-        for address in self.node.addresses.iter().cycle() {
-            match self.open(address).await {
-                Ok(connection) => {
-                    log.connected(&self.node.node, address);
-                    main.send_replace(Some(connection.clone()));
-                    let how = deliver_until_end(connection, &outbox).await;
-                    main.send_replace(None);
-                    self.reporter.ended(&how);
-                    tracing::info!(peer = %self.node.node, address, ?how, "connection ended; connecting again");
-                }
-                Err(error) => {
-                    log.failed(&self.node.node, address, &error);
-                    tokio::time::sleep(self.pause).await;
-                }
-            }
-        }
-    }
-
-    async fn keep_beats(self, address: String, beats: watch::Receiver<Bytes>) {
-        loop {
-            if let Ok(connection) = self.open(&address).await {
-                let how = beat_until_end(connection, beats.clone()).await;
-                self.reporter.ended(&how);
-            }
-            tokio::time::sleep(self.pause).await;
-        }
-    }
-
-    async fn open(&self, address: &str) -> Result<Connection, String> {
-        let opened = self
-            .wire
-            .open(&self.node.node, address, self.node.ports.crmd)
-            .await;
-        match opened {
-            Ok(connection) => {
-                self.reporter.opened();
-                Ok(connection)
-            }
-            Err(error) => Err(error.to_string()),
-        }
-    }
-}
-
-async fn deliver_until_end(mut connection: Connection, outbox: &Outbox) -> Ending {
-    let (sender, receiver) = mpsc::channel(WINDOW);
-    let mut client = PeerClient::new(connection.channel.clone());
-    let stream = async {
-        let acks = client.deliver(ReceiverStream::new(receiver)).await;
-        drain(acks.map(tonic::Response::into_inner)).await;
-    };
-    let feed = async {
-        loop {
-            let body = outbox.pop().await.to_vec();
-            if sender.send(Envelope { body }).await.is_err() {
-                return;
-            }
-        }
-    };
-    until_end(&mut connection, stream, feed).await
-}
-
-async fn beat_until_end(mut connection: Connection, mut beats: watch::Receiver<Bytes>) -> Ending {
-    let (sender, receiver) = mpsc::channel(1);
-    let mut client = PeerClient::new(connection.channel.clone());
-    let stream = async {
-        let answers = client.beats(ReceiverStream::new(receiver)).await;
-        drain(answers.map(tonic::Response::into_inner)).await;
-    };
-    let feed = async {
-        // What was left from before this connection is old by now.
-        beats.borrow_and_update();
-        while beats.changed().await.is_ok() {
-            let body = beats.borrow_and_update().to_vec();
-            if sender.send(Envelope { body }).await.is_err() {
-                return;
-            }
-        }
-    };
-    until_end(&mut connection, stream, feed).await
-}
-
-/// A stream's end is seen a moment before its connection's: how that ended is what counts. If the
-/// connection is still open then (the peer refused the stream), it is we who give it up.
-async fn until_end(
-    connection: &mut Connection,
-    stream: impl Future<Output = ()>,
-    feed: impl Future<Output = ()>,
-) -> Ending {
-    tokio::select! {
-        how = connection.ended() => return how,
-        () = stream => {}
-        () = feed => {}
-    }
-    tokio::time::timeout(SETTLE, connection.ended())
-        .await
-        .unwrap_or(Ending::Here)
-}
-
-async fn drain<T>(stream: Result<tonic::Streaming<T>, tonic::Status>) {
-    match stream {
-        Ok(mut items) => while let Some(Ok(_)) = items.next().await {},
-        Err(status) => tracing::debug!(%status, "the peer refused the stream"),
-    }
-}
-
-/// Logs a peer's reachability when it changes, not at every attempt.
-#[derive(Debug, Default)]
-struct ChangeLog {
-    last: String,
-}
-
-impl ChangeLog {
-    fn connected(&mut self, peer: &str, address: &str) {
-        self.last.clear();
-        tracing::info!(peer, address, "connected");
-    }
-
-    fn failed(&mut self, peer: &str, address: &str, error: &str) {
-        let text = format!("{address}: {error}");
-        if text != self.last {
-            tracing::info!(peer, address, error, "cannot connect; trying on");
-            self.last = text;
-        }
     }
 }

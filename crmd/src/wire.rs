@@ -36,6 +36,13 @@ pub(crate) enum WireError {
     RefusedIt(#[from] hello::Refusal),
 }
 
+impl WireError {
+    /// Whether one side does not want the other, which somebody has to mend.
+    pub(crate) fn is_refusal(&self) -> bool {
+        matches!(self, Self::RefusedUs(_) | Self::RefusedIt(_))
+    }
+}
+
 impl Wire {
     /// `hello` is what this node says of itself.
     pub(crate) fn new(connector: Connector, hello: Hello, greet_timeout: Duration) -> Self {

@@ -78,6 +78,13 @@ enum Verb {
         /// Which.
         node: String,
     },
+    /// The same unheard, as when its power fails: its links are dead first. Its switch still says on.
+    Silence {
+        #[command(flatten)]
+        at: Where,
+        /// Which.
+        node: String,
+    },
     /// Cut the power of a node.
     Off {
         #[command(flatten)]
@@ -203,6 +210,7 @@ fn act(verb: Verb) -> Result<ExitCode, LabError> {
             return Ok(ExitCode::from(u8::try_from(code).unwrap_or(1)));
         }
         Verb::Kill { at, node } => open(&at)?.kill(&node)?,
+        Verb::Silence { at, node } => open(&at)?.silence(&node)?,
         Verb::Off { at, node, keep } => {
             let lab = open(&at)?;
             lab.keep_off(&node, keep)?;

@@ -161,6 +161,7 @@ impl Lab {
             }),
             Ask::Describe => Ok(self.describe()),
             Ask::Kill { node } => self.kill(node).map(|()| done),
+            Ask::Silence { node } => self.silence(node).map(|()| done),
             Ask::KeepOff { node, keep } => {
                 locked(self.machine(node)?).keep_off = *keep;
                 Ok(done)
@@ -252,6 +253,22 @@ impl Lab {
                 .detail("SIGKILL for everything on it"),
         );
         machine.kill()?;
+        self.log(
+            Event::now("crashed")
+                .node(node, machine.life())
+                .detail("no process is left"),
+        );
+        Ok(())
+    }
+
+    fn silence(&self, node: &str) -> Result<(), LabError> {
+        let mut machine = locked(self.machine(node)?);
+        self.log(
+            Event::now("silence")
+                .node(node, machine.life())
+                .detail("its links are dead, then everything on it"),
+        );
+        machine.silence(&self.spec)?;
         self.log(
             Event::now("crashed")
                 .node(node, machine.life())

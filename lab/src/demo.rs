@@ -5,6 +5,7 @@ use crate::{
     drill::{self, Drill, report::Report},
     error::LabError,
     interrupt::Guard,
+    layout::Spec,
     remote::Lab,
     timeline::{self, Paint},
 };
@@ -63,7 +64,7 @@ fn demo(command: &Command) -> Result<Report, LabError> {
         )
     };
     progress(&format!("{} nodes boot", command.nodes));
-    let lab = drill::own_lab(&guard, "demo", command.nodes)?;
+    let lab = drill::own_lab(&guard, "demo", &Spec::new(command.nodes, 1)?)?;
     let result = Cluster::make(&lab, cluster::EXAMPLE, &mut progress)
         .and_then(|c| watch(command, &lab, &c, paint));
     if let Err(e) = &result {

@@ -18,7 +18,7 @@ pub struct Event {
     /// When.
     #[serde(flatten)]
     pub at: Moment,
-    /// What: `boot`, `crash`, `fence-request`, `fence-done`, `cut`, `heal`; `start`, `started`, `stop`,
+    /// What: `boot`, `crash`, `silence`, `fence-request`, `fence-done`, `cut`, `heal`; `start`, `started`, `stop`,
     /// `stopped`, `double`, `monitor-failed`.
     pub event: String,
     /// Which node it is about.

@@ -198,6 +198,14 @@ impl Machine {
         Ok(())
     }
 
+    /// The same unheard: the links are dead first, and nothing answers for the node any more. The others
+    /// hear nothing at all, as when its power fails.
+    pub(crate) fn silence(&mut self, spec: &Spec) -> Result<(), LabError> {
+        self.off(spec)?;
+        self.state = State::Crashed { network: None };
+        self.unplug(spec)
+    }
+
     /// Power off: the links are dead first, as nobody hears the last words of a machine without power.
     /// Returns when no process of the node is left.
     pub(crate) fn off(&mut self, spec: &Spec) -> Result<(), LabError> {

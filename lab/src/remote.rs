@@ -58,6 +58,11 @@ impl Lab {
         self.ask(&Ask::Kill { node: node.into() }).map(drop)
     }
 
+    /// Every process ends unheard, as in a loss of power: the links are dead first.
+    pub fn silence(&self, node: &str) -> Result<(), LabError> {
+        self.ask(&Ask::Silence { node: node.into() }).map(drop)
+    }
+
     /// Power off: like pulling the plug.
     pub fn off(&self, node: &str) -> Result<(), LabError> {
         self.ask(&Ask::Off { node: node.into() }).map(drop)

@@ -67,6 +67,7 @@ fn words(event: &Event, paint: Paint) -> Option<String> {
     let by = event.detail.split(':').next().unwrap_or_default();
     Some(match event.event.as_str() {
         "crash" => paint.bad("SIGKILL for every process; only its kernel still answers"),
+        "silence" => paint.bad("falls silent: its links are dead, nothing runs on it"),
         "fence-request" => paint.note(&format!("is to be fenced, asked {by}")),
         "fence-done" => paint.note("is off: nothing of it is left running"),
         "fence-failed" => paint.bad(&format!("could not be switched off {}", event.detail)),

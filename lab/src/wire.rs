@@ -41,6 +41,12 @@ pub(crate) enum Ask {
         /// Whose.
         node: String,
     },
+    /// End every process of a node whose links are dead first: its kernel's last words are not heard, as in
+    /// a loss of power (outside only). Its power switch still says on.
+    Silence {
+        /// Whose.
+        node: String,
+    },
     /// A node that is fenced stays off until switched on from outside, or boots again (outside only).
     KeepOff {
         /// Which.

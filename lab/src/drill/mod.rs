@@ -2,9 +2,11 @@
 //! done; what happened is measured from outside, by the audited agents and the power switches; the report
 //! holds every figure and every broken expectation.
 
-mod crash;
+mod link;
+mod lost;
 mod moved;
 pub(crate) mod report;
+mod restart;
 mod service;
 mod whole_daemon;
 
@@ -34,6 +36,16 @@ const POLL: Duration = Duration::from_millis(2);
 pub enum Drill {
     /// Everything on the node that runs a resource is killed; the kernel survives.
     NodeCrash,
+    /// The node falls silent, as in a loss of power: nobody hears its last words.
+    NodeSilent,
+    /// The node is cut off from the others and runs on.
+    Partition,
+    /// Two of five nodes crash at once, the coordinator among them.
+    DoubleCrash,
+    /// One of two networks fails.
+    LinkLoss,
+    /// The power of all nodes fails at once and comes back.
+    FullRestart,
     /// A resource is moved on purpose.
     PlannedMove,
     /// The service of a resource dies.
@@ -47,6 +59,11 @@ impl Drill {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::NodeCrash => "node-crash",
+            Self::NodeSilent => "node-silent",
+            Self::Partition => "partition",
+            Self::DoubleCrash => "double-crash",
+            Self::LinkLoss => "link-loss",
+            Self::FullRestart => "full-restart",
             Self::PlannedMove => "planned-move",
             Self::ResourceCrash => "resource-crash",
             Self::DaemonCrash => "daemon-crash",
@@ -57,6 +74,11 @@ impl Drill {
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::NodeCrash => "kernel survives",
+            Self::NodeSilent => "what a loss of power costs",
+            Self::Partition => "the node lives, cut off",
+            Self::DoubleCrash => "two nodes at once, kernels survive",
+            Self::LinkLoss => "one of two networks",
+            Self::FullRestart => "all nodes off and on",
             Self::PlannedMove => "command to started",
             Self::ResourceCrash => "failed monitor to restarted",
             Self::DaemonCrash => "SIGKILL of crmd",
@@ -66,11 +88,40 @@ impl Drill {
     /// What must hold, said before anything is done.
     pub(crate) fn expectations(self) -> &'static [&'static str] {
         match self {
-            Self::NodeCrash => &crash::EXPECTATIONS,
+            Self::NodeCrash | Self::NodeSilent | Self::Partition | Self::DoubleCrash => {
+                &lost::EXPECTATIONS
+            }
+            Self::LinkLoss => &link::EXPECTATIONS,
+            Self::FullRestart => &restart::EXPECTATIONS,
             Self::PlannedMove => &moved::EXPECTATIONS,
             Self::ResourceCrash => &service::EXPECTATIONS,
             Self::DaemonCrash => &whole_daemon::EXPECTATIONS,
         }
+    }
+
+    /// The smallest lab it makes sense in: nodes and links.
+    pub(crate) fn needs(self) -> (usize, usize) {
+        match self {
+            Self::DoubleCrash => (5, 1),
+            Self::LinkLoss => (3, 2),
+            Self::PlannedMove | Self::ResourceCrash => (2, 1),
+            _ => (3, 1),
+        }
+    }
+
+    /// Says what is missing in a lab.
+    fn fits(self, spec: &Spec) -> Result<(), LabError> {
+        let (nodes, links) = self.needs();
+        if spec.nodes.len() >= nodes && spec.links >= links {
+            return Ok(());
+        }
+        Err(LabError::Said(format!(
+            "this drill needs {nodes} nodes and {links} links at least, the lab has {} and {}: \
+             'systole lab up --nodes {nodes} --links {links}' makes one that fits, and without \
+             --lab the drill makes its own",
+            spec.nodes.len(),
+            spec.links
+        )))
     }
 
     /// Plays it once against a cluster at rest. The resource changes from run to run, and with it the
@@ -78,7 +129,11 @@ impl Drill {
     pub(crate) fn play(self, cluster: &Cluster<'_>, number: u32) -> Result<Run, LabError> {
         let mut before = Before::look(cluster, number)?;
         match self {
-            Self::NodeCrash => crash::play(&mut before),
+            Self::NodeCrash | Self::NodeSilent | Self::Partition | Self::DoubleCrash => {
+                lost::play(self, &mut before)
+            }
+            Self::LinkLoss => link::play(&mut before, number),
+            Self::FullRestart => restart::play(&mut before),
             Self::PlannedMove => moved::play(&mut before),
             Self::ResourceCrash => service::play(&mut before),
             Self::DaemonCrash => whole_daemon::play(&mut before),
@@ -205,9 +260,12 @@ struct Command {
     /// A lab that is up already; without it the drill makes one of its own and removes it afterwards.
     #[arg(long)]
     lab: Option<PathBuf>,
-    /// Nodes of its own lab.
-    #[arg(long, default_value_t = 3)]
-    nodes: usize,
+    /// Nodes of its own lab [default: 3, or what the drill needs].
+    #[arg(long)]
+    nodes: Option<usize>,
+    /// Networks of its own lab [default: 1, or what the drill needs].
+    #[arg(long)]
+    links: Option<usize>,
     /// Where the report is written as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -238,11 +296,18 @@ fn drill(command: &Command) -> Result<Report, LabError> {
     match &command.lab {
         Some(dir) => {
             let lab = Lab::open(Layout::new(dir.clone()))?;
+            command.drill.fits(lab.spec())?;
             play_all(command, &Cluster::new(&lab), paint)
         }
         None => {
             let guard = Guard::new()?;
-            let lab = own_lab(&guard, "drill", command.nodes)?;
+            let (nodes, links) = command.drill.needs();
+            let spec = Spec::new(
+                command.nodes.unwrap_or(nodes.max(3)),
+                command.links.unwrap_or(links),
+            )?;
+            command.drill.fits(&spec)?;
+            let lab = own_lab(&guard, "drill", &spec)?;
             let made = Cluster::make(&lab, cluster::EXAMPLE, &mut |step| println!("  {step}"));
             let result = made.and_then(|cluster| play_all(command, &cluster, paint));
             guard.end();
@@ -252,10 +317,10 @@ fn drill(command: &Command) -> Result<Report, LabError> {
 }
 
 /// A lab that ends with us, in a directory of its own.
-pub(crate) fn own_lab(guard: &Guard, purpose: &str, nodes: usize) -> Result<Lab, LabError> {
+pub(crate) fn own_lab(guard: &Guard, purpose: &str, spec: &Spec) -> Result<Lab, LabError> {
     let mut name = Layout::default_dir().into_os_string();
     name.push(format!("-{purpose}-{}", std::process::id()));
-    let tied = TiedLab::up(Layout::new(name), &Spec::new(nodes, 1)?)?;
+    let tied = TiedLab::up(Layout::new(name), spec)?;
     let lab = tied.lab().clone();
     guard.keep(tied);
     Ok(lab)
@@ -283,4 +348,19 @@ fn play_all(command: &Command, cluster: &Cluster<'_>, paint: Paint) -> Result<Re
         report.write(file)?;
     }
     Ok(report)
+}
+
+/// Does something to several nodes at the same time.
+fn at_once(
+    nodes: &[String],
+    deed: impl Fn(&str) -> Result<(), LabError> + Sync,
+) -> Result<(), LabError> {
+    std::thread::scope(|scope| {
+        let deed = &deed;
+        let deeds: Vec<_> = nodes.iter().map(|n| scope.spawn(move || deed(n))).collect();
+        deeds.into_iter().try_for_each(|d| {
+            d.join()
+                .unwrap_or_else(|_| Err(LabError::Said("the lab could not be asked".into())))
+        })
+    })
 }

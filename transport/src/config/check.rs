@@ -208,6 +208,21 @@ fn timing(config: &Config) -> Result<(), Wrong> {
         "or a single late heartbeat costs a node its life",
     )?;
     at_least(
+        ("lease_ms", t.lease_ms),
+        5,
+        ("heartbeat_interval_ms", t.heartbeat_interval_ms),
+        "or a coordinator loses its assurance of a quorum for a few late heartbeats",
+    )?;
+    at_least(
+        ("link_stale_ms", t.link_stale_ms),
+        1,
+        (
+            "heartbeat_interval_ms + 1",
+            t.heartbeat_interval_ms.saturating_add(1),
+        ),
+        "or a link is given up between two heartbeats",
+    )?;
+    at_least(
         ("raft_election_min_ms", t.raft_election_min_ms),
         2,
         ("raft_heartbeat_ms", t.raft_heartbeat_ms),

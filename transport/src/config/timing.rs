@@ -47,6 +47,9 @@ pub struct Timing {
     pub connect_timeout_ms: u64,
     /// Pause between two attempts to reach a node.
     pub reconnect_interval_ms: u64,
+    /// A link on which no heartbeat was acknowledged for so long is avoided, and its connections are
+    /// replaced. More than `heartbeat_interval_ms`.
+    pub link_stale_ms: u64,
     /// Deadline of the TLS handshake of somebody who connects to us.
     pub handshake_timeout_ms: u64,
     /// Unacknowledged data on a connection between nodes: the kernel gives up after this.
@@ -87,10 +90,11 @@ impl Default for Timing {
             mass_loss_threshold: 2,
             mass_loss_delay_ms: 2_000,
             raft_heartbeat_ms: 50,
-            raft_election_min_ms: 300,
-            raft_election_max_ms: 600,
+            raft_election_min_ms: 150,
+            raft_election_max_ms: 300,
             connect_timeout_ms: 1_000,
             reconnect_interval_ms: 200,
+            link_stale_ms: 350,
             handshake_timeout_ms: 2_000,
             tcp_user_timeout_ms: 1_500,
             tcp_keepalive_idle_s: 1,
