@@ -61,8 +61,7 @@ impl Node {
             return;
         }
         let id = member.member.raft_id;
-        let votes = self.raft.voters.contains(&id);
-        if !votes && self.raft.voters.len() < VOTERS {
+        if !self.raft.votes(id) && self.raft.voter_count() < VOTERS {
             return;
         }
         if self.once(name, "admit") {
@@ -124,7 +123,7 @@ impl Node {
         let mut voters: BTreeSet<RaftId> = eligible
             .iter()
             .copied()
-            .filter(|id| self.raft.voters.contains(id))
+            .filter(|id| self.raft.may_vote(*id))
             .take(VOTERS)
             .collect();
         for id in &eligible {
@@ -140,7 +139,7 @@ impl Node {
         });
         let learners: BTreeSet<RaftId> = follow.map(|(_, m)| m.member.raft_id).collect();
         let ms = self.ms();
-        let settled = self.raft.voters == voters && self.raft.learners == learners;
+        let settled = self.raft.is_settled(&voters) && self.raft.learners == learners;
         let Some(c) = &mut self.coordinator else {
             return;
         };

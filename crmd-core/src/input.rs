@@ -53,8 +53,9 @@ pub enum Input {
     },
     /// The Raft membership changed (already committed).
     RaftMembers {
-        /// Who votes.
-        voters: BTreeSet<RaftId>,
+        /// Who votes: one set, or the old and the new one while the change is under way, when a
+        /// majority of each is needed.
+        voters: Vec<BTreeSet<RaftId>>,
         /// Who only follows.
         learners: BTreeSet<RaftId>,
     },

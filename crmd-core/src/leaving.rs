@@ -36,7 +36,7 @@ impl Node {
         if !member.is_active() {
             if name == self.me() {
                 self.exiting |= alone;
-            } else if !self.raft.voters.contains(&id)
+            } else if !self.raft.may_vote(id)
                 && self.membership.is_up(name)
                 && self.once(name, "leave order")
             {

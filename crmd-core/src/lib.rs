@@ -26,6 +26,7 @@ mod leaving;
 mod membership;
 pub mod message;
 mod node;
+mod raft_view;
 pub mod request;
 mod requests;
 pub mod settings;

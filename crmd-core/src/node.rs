@@ -13,6 +13,7 @@ use crate::{
     journal::JournalRecord,
     membership::{BeatContent, Event, Membership, Reach},
     message::{Beat, Message, OrderKind},
+    raft_view::Raft,
     requests::Requests,
     settings::Settings,
     state::{Replicated, SnapshotError},
@@ -40,15 +41,6 @@ pub struct Identity {
     pub version: String,
     /// This node as a member: the first leader of a new cluster puts itself into the empty log with it.
     pub member: Member,
-}
-
-/// What Raft last told.
-#[derive(Debug, Default)]
-pub(crate) struct Raft {
-    pub(crate) term: Term,
-    pub(crate) leader: Option<NodeName>,
-    pub(crate) voters: BTreeSet<RaftId>,
-    pub(crate) learners: BTreeSet<RaftId>,
 }
 
 /// The core of one node's daemon.
@@ -388,9 +380,11 @@ impl Node {
     /// Whether this node should ask for an election: the first of the voters that are up, which are
     /// a majority.
     fn is_first_voter_up(&self) -> bool {
-        let voters = self.voter_names();
-        let up: Vec<&NodeName> = voters.iter().filter(|n| self.membership.is_up(n)).collect();
-        2 * up.len() > voters.len() && up.first() == Some(&self.me())
+        let sets = self.voter_sets();
+        let is_up = |n: &&NodeName| self.membership.is_up(n);
+        let majority = |set: &BTreeSet<NodeName>| 2 * set.iter().filter(is_up).count() > set.len();
+        let first = self.voter_names().into_iter().find(|n| is_up(&n));
+        !sets.is_empty() && sets.iter().all(majority) && first.as_deref() == Some(self.me())
     }
 
     fn slept(&mut self, gap_ms: u64) {
@@ -517,14 +511,20 @@ impl Node {
         run
     }
 
-    /// The names of the voters; one the log does not name yet counts, and never answers.
+    /// The names of all voters.
     pub(crate) fn voter_names(&self) -> BTreeSet<NodeName> {
+        self.voter_sets().into_iter().flatten().collect()
+    }
+
+    /// The names of the voters, set by set; one the log does not name yet counts, and never answers.
+    fn voter_sets(&self) -> Vec<BTreeSet<NodeName>> {
         let name = |id: &RaftId| match self.state.name_of(*id) {
             Some(name) => name.clone(),
             None if *id == self.identity.member.raft_id => self.identity.node.clone(),
             None => format!("#{id}").into(),
         };
-        self.raft.voters.iter().map(name).collect()
+        let names = |set: &BTreeSet<RaftId>| set.iter().map(name).collect();
+        self.raft.voters.iter().map(names).collect()
     }
 
     /// Until when this node may count on a quorum.
@@ -538,8 +538,10 @@ impl Node {
     /// Until when a quorum is assured to this node as the coordinator.
     fn quorum_until(&self) -> Option<u64> {
         let c = self.coordinator.as_ref()?;
-        self.membership
-            .quorum_until(self.ms(), c.term, &self.voter_names())
+        let sets = self.voter_sets();
+        let until = |set| self.membership.quorum_until(self.ms(), c.term, set);
+        // Nobody is assured of a quorum unless every set assures it.
+        sets.iter().map(until).min().flatten()
     }
 
     pub(crate) fn keep_own_lease(&mut self) {

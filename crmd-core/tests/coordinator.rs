@@ -85,7 +85,7 @@ fn coordinator() -> Node {
     };
     let mut node = Node::new(identity, Settings::default(), at(1_000));
     // It will want the third one to vote, too, and never hear that it does.
-    let voters = [1, 2].into();
+    let voters = vec![[1, 2].into()];
     let learners = [3].into();
     give(
         &mut node,

@@ -77,26 +77,33 @@ async fn change_all(
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .clone();
-            let step = tokio::select! {
-                step = bring_to(&raft, &wish, &nodes) => step,
-                // A newer wish: what is under way is looked at anew.
+            // A newcomer that does not catch up must not hold up a newer wish; a change once begun is
+            // brought to its end, for half done it needs the majorities of both sets.
+            let ready = tokio::select! {
+                ready = gather(&raft, &wish, &nodes) => ready,
                 _ = wishes.changed() => { wishes.mark_changed(); break }
+            };
+            let step = match ready {
+                Ok(()) => set(&raft, &wish).await,
+                Err(error) => Err(error),
             };
             match step {
                 Ok(()) => break,
                 Err(_) if !raft.is_leader() => break,
                 Err(error) => {
                     tracing::warn!(%error, ?wish, "the Raft membership could not be changed; trying again");
-                    tokio::time::sleep(RETRY).await;
+                    if tokio::time::timeout(RETRY, wishes.changed()).await.is_ok() {
+                        wishes.mark_changed();
+                        break;
+                    }
                 }
             }
         }
     }
 }
 
-/// Adds who is missing as learners, waits until new voters have caught up, sets the voters, and
-/// removes who is in neither set.
-async fn bring_to(
+/// Adds who is missing as learners and waits until new voters have caught up.
+async fn gather(
     raft: &Raft,
     wish: &Wish,
     nodes: &BTreeMap<RaftId, PeerNode>,
@@ -108,6 +115,12 @@ async fn bring_to(
         };
         add(raft, &present, *id, node, wish.voters.contains(id)).await?;
     }
+    Ok(())
+}
+
+/// Sets the voters, and removes who is in neither set.
+async fn set(raft: &Raft, wish: &Wish) -> Result<(), String> {
+    let present = raft.metrics().borrow_watched().membership_config.clone();
     if present.voter_ids().collect::<BTreeSet<_>>() != wish.voters
         || present.get_joint_config().len() > 1
     {

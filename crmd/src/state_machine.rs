@@ -47,7 +47,7 @@ impl StateMachine {
 
     fn forward_membership(&self) -> io::Result<()> {
         self.forward(Event::Input(Input::RaftMembers {
-            voters: self.membership.voter_ids().collect(),
+            voters: self.membership.membership().get_joint_config().clone(),
             learners: self.membership.membership().learner_ids().collect(),
         }))
     }

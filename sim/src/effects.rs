@@ -329,7 +329,7 @@ fn applied(index: u64, payload: Payload) -> Vec<Input> {
 
 fn members(config: &crate::raft::Config) -> Input {
     Input::RaftMembers {
-        voters: config.voters.iter().flatten().copied().collect(),
+        voters: config.voters.clone(),
         learners: config.learners.clone(),
     }
 }
