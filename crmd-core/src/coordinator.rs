@@ -479,15 +479,17 @@ impl Node {
         }
     }
 
-    /// Leads from where everybody is heard (protocol.md, 4), and not while leaving.
+    /// Leads from where everybody is heard (protocol.md, 4), and not while leaving or without a disk
+    /// (protocol.md, 5).
     fn hand_over_if_better(&mut self) {
         let ms = self.ms();
         let others: BTreeSet<NodeName> = self
             .voter_names()
             .into_iter()
             .filter(|n| n != self.me() && self.is_ready(n) && !self.is_leaving(n))
+            .filter(|n| !self.storage_fails(n))
             .collect();
-        let to = if self.is_leaving(self.me()) {
+        let to = if self.is_leaving(self.me()) || self.storage_fails(self.me()) {
             others.first().cloned()
         } else {
             self.membership.better_placed(ms, &others)

@@ -59,6 +59,11 @@ pub enum Input {
         /// Who only follows.
         learners: BTreeSet<RaftId>,
     },
+    /// The disk under the log: what is wrong with it, or that it is in order again.
+    Storage {
+        /// For people; nothing: in order.
+        trouble: Option<String>,
+    },
     /// A committed entry, in log order, each exactly once for a given store.
     Applied {
         /// Its index.

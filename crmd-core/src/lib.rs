@@ -32,6 +32,7 @@ mod requests;
 pub mod settings;
 pub mod state;
 mod status;
+mod storage;
 mod transition;
 pub mod view;
 

@@ -93,6 +93,8 @@ pub(crate) struct BeatContent {
     pub stamp: Stamp,
     /// What is left of the coordinator's own assurance.
     pub lease_ms: u64,
+    /// This node's disk takes nothing any more.
+    pub storage_failing: bool,
 }
 
 impl Membership {
@@ -471,6 +473,7 @@ impl Membership {
             sent_ms: now_ms,
             echo_ms: peer.beat.as_ref().map(|b| b.sent_ms),
             lease_ms: content.lease_ms,
+            storage_failing: content.storage_failing,
             load: self.load,
         };
         out.push(Command::Send {
@@ -580,6 +583,7 @@ mod tests {
             echo_ms: None,
             lease_ms: 0,
             load: 0.0,
+            storage_failing: false,
         }
     }
 

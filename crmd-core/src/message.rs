@@ -119,6 +119,9 @@ pub struct Beat {
     pub lease_ms: u64,
     /// Load of the host, as a share of its cores.
     pub load: f64,
+    /// Its disk takes nothing any more: it should not lead (protocol.md, 5).
+    #[serde(default)]
+    pub storage_failing: bool,
 }
 
 /// What a node publishes of itself.

@@ -70,6 +70,8 @@ pub struct Node {
     status_changed: bool,
     pub(crate) exiting: bool,
     quarantine_told: bool,
+    /// What is wrong with the disk under the log.
+    pub(crate) storage_trouble: Option<String>,
 }
 
 impl Node {
@@ -103,6 +105,7 @@ impl Node {
             status_changed: false,
             exiting: false,
             quarantine_told: false,
+            storage_trouble: None,
         }
     }
 
@@ -208,6 +211,7 @@ impl Node {
             Input::Client { client, request } => self.client(client, request),
             Input::ClientGone { client } => self.requests.gone(client),
             Input::Load(load) => self.membership.load = load,
+            Input::Storage { trouble } => self.storage_is(trouble),
         }
     }
 
@@ -585,6 +589,7 @@ impl Node {
             coordinator,
             stamp: self.own.stamp().clone(),
             lease_ms,
+            storage_failing: self.storage_trouble.is_some(),
         }
     }
 
@@ -738,6 +743,7 @@ impl Node {
             state: text.to_owned(),
             life,
             incarnation,
+            storage_failing: self.storage_fails(name),
             silent_ms: peer.map_or(0, |p| now.mono_ms.saturating_sub(p.heard_ms)),
             addresses: state.member.addresses.clone(),
             ports: state.member.ports,

@@ -159,6 +159,8 @@ pub enum RefusalKind {
     Fencing,
     /// The token is wrong, used or expired.
     Token,
+    /// The coordinator's disk takes nothing (`ENOSPC`, CRM_EX_CANTCREAT).
+    Storage,
     /// Anything else.
     Other,
 }

@@ -312,6 +312,9 @@ impl Node {
     }
 
     fn work_on(&mut self, origin: Origin, request: Request) {
+        if let (Request::Cib(_), Some(text)) = (&request, self.unstorable()) {
+            return self.reply(&origin, refused(RefusalKind::Storage, text));
+        }
         let Some(c) = &mut self.coordinator else {
             return;
         };

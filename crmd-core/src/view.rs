@@ -37,6 +37,9 @@ pub struct MemberView {
     pub life: u64,
     /// Run of its daemon.
     pub incarnation: u64,
+    /// Its disk takes nothing any more.
+    #[serde(default)]
+    pub storage_failing: bool,
     /// Milliseconds since it was last heard.
     pub silent_ms: u64,
     /// One address for each link.

@@ -49,6 +49,7 @@ fn beat(from: &str, sent_ms: u64) -> Input {
         echo_ms: Some(sent_ms),
         lease_ms: 0,
         load: 0.0,
+        storage_failing: false,
     });
     Input::Received { from, message }
 }

@@ -9,6 +9,9 @@ use tokio::sync::watch;
 /// Changes that follow one another within this time are written once.
 const GATHER: Duration = Duration::from_millis(200);
 
+/// Between two attempts after a failure.
+const RETRY: Duration = Duration::from_secs(1);
+
 /// Where the driver leaves new versions.
 #[derive(Clone, Debug)]
 pub(crate) struct CibFile {
@@ -30,6 +33,7 @@ impl CibFile {
 }
 
 async fn write_all(store: Store, mut changes: watch::Receiver<Option<Element>>) {
+    let mut told = String::new();
     while changes.changed().await.is_ok() {
         tokio::time::sleep(GATHER).await;
         let Some(document) = changes.borrow_and_update().clone() else {
@@ -38,13 +42,21 @@ async fn write_all(store: Store, mut changes: watch::Receiver<Option<Element>>) 
         let store = store.clone();
         let written = tokio::task::spawn_blocking(move || store.save(&without_status(document)));
         let failed = match written.await {
-            Ok(Ok(())) => continue,
+            Ok(Ok(())) => {
+                told.clear();
+                continue;
+            }
             Ok(Err(error)) => error.to_string(),
             Err(error) => error.to_string(),
         };
-        tracing::error!(
-            "the copy of the configuration was not written; the cluster itself is not affected: {failed}"
-        );
+        if told != failed {
+            tracing::error!(
+                "the copy of the configuration was not written, trying on; the cluster itself is not affected: {failed}"
+            );
+            told = failed;
+        }
+        tokio::time::sleep(RETRY).await;
+        changes.mark_changed();
     }
 }
 

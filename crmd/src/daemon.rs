@@ -19,6 +19,7 @@ use crate::{
     raft_net::RaftNets,
     raft_types::{PeerNode, Raft},
     state_machine::StateMachine,
+    storage_watch,
     wire::Wire,
 };
 use crmd_core::{
@@ -271,6 +272,14 @@ impl Start<'_> {
             self.found(&raft).await?;
         }
         control.connect(raft.clone());
+        let stall = Duration::from_millis(self.config.timing.storage_stall_ms);
+        let health = store.health().clone();
+        tokio::spawn(storage_watch::watch(
+            health,
+            raft.clone(),
+            stall,
+            self.events.clone(),
+        ));
         voters.connect(raft.clone());
         Ok(Daemon {
             events: self.events,

@@ -25,6 +25,7 @@ mod raft_types;
 mod realtime;
 mod schedule;
 mod state_machine;
+mod storage_watch;
 mod wire;
 mod witness;
 

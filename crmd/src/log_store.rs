@@ -4,7 +4,12 @@
 //! The part of the log that is not purged is also held in memory, so reading never touches the disk;
 //! it is short, because a snapshot is taken every few hundred entries.
 //!
+//! A full disk is waited out: nothing is reported that was not written, and nothing fails.
+//!
 //! Must never: report something durable that is not, leave a hole, or reorder two writes.
+
+mod space;
+mod writer;
 
 use crate::{
     raft_types::{LogEntry, LogId, Snapshot, SnapshotMeta, TypeConfig, Vote},
@@ -15,7 +20,9 @@ use openraft::{
     entry::RaftEntry,
     storage::{IOFlushed, RaftLogStorage},
 };
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+pub(crate) use space::Health;
+use space::Space;
 use std::{
     collections::BTreeMap,
     fmt::Debug,
@@ -26,6 +33,7 @@ use std::{
     thread,
 };
 use tokio::sync::oneshot;
+use writer::{Write, Writer};
 
 /// Entries by index, each in JSON.
 const ENTRIES: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("entries");
@@ -36,9 +44,6 @@ const COMMITTED: &str = "committed";
 const PURGED: &str = "purged";
 const SNAPSHOT_META: &str = "snapshot-meta";
 const SNAPSHOT_DATA: &str = "snapshot-data";
-
-/// redb's cache: everything is in memory already, so it only needs the pages it is changing.
-const CACHE_BYTES: usize = 2 * 1024 * 1024;
 
 /// Why the store could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -76,6 +81,7 @@ pub enum OpenError {
 pub(crate) struct LogStore {
     memory: Arc<Mutex<Memory>>,
     writer: mpsc::Sender<Write>,
+    health: Health,
 }
 
 #[derive(Debug, Default)]
@@ -87,52 +93,26 @@ struct Memory {
     snapshot: Option<Snapshot>,
 }
 
-/// One thing to write; `Done` is told after fsync.
-enum Write {
-    Append {
-        entries: Vec<(u64, Vec<u8>)>,
-        done: IOFlushed<TypeConfig>,
-    },
-    Value {
-        name: &'static str,
-        json: Vec<u8>,
-        done: Option<Done>,
-    },
-    /// Remove entries from this index on.
-    Truncate { from: u64, done: Done },
-    /// Remove entries up to this index, and note the position (JSON of the log id).
-    Purge {
-        upto: u64,
-        json: Vec<u8>,
-        done: Done,
-    },
-    Snapshot {
-        meta: Vec<u8>,
-        data: Vec<u8>,
-        done: Done,
-    },
-}
-
-type Done = oneshot::Sender<io::Result<()>>;
-
 impl LogStore {
     /// Opens (or makes) the store and starts its writer.
     ///
     /// # Errors
     /// The file is locked by another daemon, damaged, or not accessible.
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
-        let database = open_database(path).map_err(|source| OpenError::Database {
+        let health = Health::default();
+        let space = Space::new(path, health.clone());
+        let mut written_by = Writer::open(path, space).map_err(|source| OpenError::Database {
             path: path.to_owned(),
             source,
         })?;
-        let memory = load(&database, path)?;
+        let memory = written_by.read(|database| load(database, path))?;
         let (writer, queue) = mpsc::channel();
         thread::Builder::new()
             .name("raft-log".to_owned())
             .stack_size(256 * 1024)
             .spawn(move || {
                 realtime::thread();
-                write_all(&database, &queue);
+                written_by.work(&queue);
             })
             .map_err(|source| OpenError::Thread {
                 path: path.to_owned(),
@@ -141,7 +121,13 @@ impl LogStore {
         Ok(Self {
             memory: Arc::new(Mutex::new(memory)),
             writer,
+            health,
         })
+    }
+
+    /// How the disk under it does.
+    pub(crate) fn health(&self) -> &Health {
+        &self.health
     }
 
     /// Keeps a snapshot, replacing the one before.
@@ -298,17 +284,6 @@ fn to_json<T: serde::Serialize>(value: &T) -> io::Result<Vec<u8>> {
     serde_json::to_vec(value).map_err(io::Error::other)
 }
 
-fn open_database(path: &Path) -> Result<Database, redb::Error> {
-    let database = Database::builder()
-        .set_cache_size(CACHE_BYTES)
-        .create(path)?;
-    let transaction = database.begin_write()?;
-    transaction.open_table(ENTRIES)?;
-    transaction.open_table(VALUES)?;
-    transaction.commit()?;
-    Ok(database)
-}
-
 fn load(database: &Database, path: &Path) -> Result<Memory, OpenError> {
     let failed = |source: redb::Error| OpenError::Database {
         path: path.to_owned(),
@@ -370,87 +345,6 @@ fn parse_value<T: serde::de::DeserializeOwned>(
         })
     };
     values.get(name).map(parse).transpose()
-}
-
-/// The writer's loop: ends when every [`LogStore`] is gone.
-fn write_all(database: &Database, queue: &mpsc::Receiver<Write>) {
-    let mut kept: Vec<Write> = Vec::new();
-    while let Ok(first) = queue.recv() {
-        kept.push(first);
-        kept.extend(queue.try_iter());
-        // A commit position alone is not worth an fsync: it waits for company.
-        if kept
-            .iter()
-            .all(|w| matches!(w, Write::Value { done: None, .. }))
-        {
-            continue;
-        }
-        let batch = std::mem::take(&mut kept);
-        let result = commit(database, &batch).map_err(|e| e.to_string());
-        for write in batch {
-            report(write, &result);
-        }
-    }
-    // The daemon ends in order: the commit position need not be found out again.
-    if !kept.is_empty()
-        && let Err(error) = commit(database, &kept)
-    {
-        tracing::warn!(%error, "the commit position could not be written; it will be learnt again");
-    }
-}
-
-fn commit(database: &Database, batch: &[Write]) -> Result<(), redb::Error> {
-    let transaction = database.begin_write()?;
-    for write in batch {
-        put(&transaction, write)?;
-    }
-    transaction.commit()?;
-    Ok(())
-}
-
-fn put(transaction: &WriteTransaction, write: &Write) -> Result<(), redb::Error> {
-    let mut table = transaction.open_table(ENTRIES)?;
-    let mut values = transaction.open_table(VALUES)?;
-    match write {
-        Write::Append { entries, .. } => {
-            for (index, json) in entries {
-                table.insert(*index, json.as_slice())?;
-            }
-        }
-        Write::Value { name, json, .. } => {
-            values.insert(*name, json.as_slice())?;
-        }
-        Write::Truncate { from, .. } => table.retain_in(*from.., |_, _| false)?,
-        Write::Purge { upto, json, .. } => {
-            table.retain_in(..=*upto, |_, _| false)?;
-            values.insert(PURGED, json.as_slice())?;
-        }
-        Write::Snapshot { meta, data, .. } => {
-            values.insert(SNAPSHOT_META, meta.as_slice())?;
-            values.insert(SNAPSHOT_DATA, data.as_slice())?;
-        }
-    }
-    Ok(())
-}
-
-fn report(write: Write, result: &Result<(), String>) {
-    let outcome = match result {
-        Ok(()) => Ok(()),
-        Err(text) => Err(io::Error::other(text.clone())),
-    };
-    match write {
-        Write::Append { done, .. } => done.io_completed(outcome),
-        Write::Value { done: None, .. } => {}
-        Write::Value {
-            done: Some(done), ..
-        }
-        | Write::Truncate { done, .. }
-        | Write::Purge { done, .. }
-        | Write::Snapshot { done, .. } => {
-            // Nobody waits any more when Raft is being shut down.
-            let _ = done.send(outcome);
-        }
-    }
 }
 
 #[cfg(test)]

@@ -47,6 +47,9 @@ enum Verb {
         /// How many networks between them.
         #[arg(long, default_value_t = 1)]
         links: usize,
+        /// Give each node a disk of its own of this size, which can then be full.
+        #[arg(long)]
+        disk_mib: Option<u32>,
         /// Only the nodes, without a cluster on them.
         #[arg(long)]
         bare: bool,
@@ -193,9 +196,14 @@ fn act(verb: Verb) -> Result<ExitCode, LabError> {
             at,
             nodes,
             links,
+            disk_mib,
             bare,
         } => {
-            let lab = up::up(at.layout(), &Spec::new(nodes, links)?)?;
+            let spec = Spec {
+                disk_mib,
+                ..Spec::new(nodes, links)?
+            };
+            let lab = up::up(at.layout(), &spec)?;
             if !bare {
                 Cluster::make(&lab, cluster::EXAMPLE, &mut |step| println!("  {step}"))?;
             }

@@ -172,6 +172,13 @@ impl<'a> Cluster<'a> {
         Err(last)
     }
 
+    /// Digests of the configuration, node by node.
+    pub(crate) fn digests(&self) -> Result<Vec<String>, LabError> {
+        let nodes = self.lab.spec().nodes.iter();
+        let digest = |node: &String| Ok(self.client(node)?.state(ASK_LIMIT)?.digest);
+        nodes.map(digest).collect()
+    }
+
     /// The coordinator's client.
     pub(crate) fn coordinator(&self) -> Result<Client, LabError> {
         let view = self.view()?;

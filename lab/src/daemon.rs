@@ -42,6 +42,11 @@ pub(crate) fn run(layout: Layout, tied: bool) -> Result<(), LabError> {
     isolate::mount_proc()?;
     let spec = layout.read_spec()?;
     network::lay(&spec)?;
+    if let Some(mib) = spec.disk_mib {
+        for node in &spec.nodes {
+            isolate::disk(&layout.node(node).join("root/var"), mib)?;
+        }
+    }
     let mut machines = BTreeMap::new();
     for node in &spec.nodes {
         machines.insert(

@@ -74,6 +74,21 @@ pub(crate) fn bind(from: &Path, to: &Path) -> Result<(), LabError> {
         .during(|| format!("show {} at {}", from.display(), to.display()))
 }
 
+/// A disk of this size in memory: it lives as long as the lab, and can be full.
+pub(crate) fn disk(at: &Path, mib: u32) -> Result<(), LabError> {
+    let options = format!("mode=755,size={mib}m");
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+    mount(
+        Some("tmpfs"),
+        at,
+        Some("tmpfs"),
+        flags,
+        Some(options.as_str()),
+    )
+    .map_err(io::Error::from)
+    .during(|| format!("a disk of {mib} MiB at {}", at.display()))
+}
+
 /// An empty folder in memory.
 pub(crate) fn empty(at: &Path) -> Result<(), LabError> {
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;

@@ -138,7 +138,7 @@ impl Layout {
             fs::create_dir_all(&dir).during(|| format!("make {}", dir.display()))?;
         }
         for node in &spec.nodes {
-            for sub in ["etc", "root", "log", "run"] {
+            for sub in ["etc", "root/var", "log", "run"] {
                 let dir = self.node(node).join(sub);
                 fs::create_dir_all(&dir).during(|| format!("make {}", dir.display()))?;
             }
@@ -176,6 +176,9 @@ pub struct Spec {
     pub nodes: Vec<String>,
     /// Networks between them.
     pub links: usize,
+    /// Size of each node's own disk in MiB, which can then be full; without it they share the host's.
+    #[serde(default)]
+    pub disk_mib: Option<u32>,
 }
 
 impl Spec {
@@ -192,7 +195,11 @@ impl Spec {
             ));
         }
         let nodes = NAMES.iter().take(nodes).map(|&n| n.to_owned()).collect();
-        Ok(Self { nodes, links })
+        Ok(Self {
+            nodes,
+            links,
+            disk_mib: None,
+        })
     }
 
     /// The number of a node, from 1.

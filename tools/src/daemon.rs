@@ -89,7 +89,7 @@ fn refusal_code(kind: RefusalKind) -> u8 {
         RefusalKind::NoQuorum => exit::QUORUM,
         RefusalKind::TimedOut => exit::TIMEOUT,
         RefusalKind::Token => exit::INSUFFICIENT_PRIVILEGE,
-        RefusalKind::Fencing | RefusalKind::Other => exit::ERROR,
+        RefusalKind::Fencing | RefusalKind::Storage | RefusalKind::Other => exit::ERROR,
     }
 }
 

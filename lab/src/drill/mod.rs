@@ -2,6 +2,7 @@
 //! done; what happened is measured from outside, by the audited agents and the power switches; the report
 //! holds every figure and every broken expectation.
 
+mod disk;
 mod link;
 mod lost;
 mod moved;
@@ -46,6 +47,8 @@ pub enum Drill {
     LinkLoss,
     /// The power of all nodes fails at once and comes back.
     FullRestart,
+    /// The coordinator's disk is full for a while.
+    DiskFull,
     /// A resource is moved on purpose.
     PlannedMove,
     /// The service of a resource dies.
@@ -64,6 +67,7 @@ impl Drill {
             Self::DoubleCrash => "double-crash",
             Self::LinkLoss => "link-loss",
             Self::FullRestart => "full-restart",
+            Self::DiskFull => "disk-full",
             Self::PlannedMove => "planned-move",
             Self::ResourceCrash => "resource-crash",
             Self::DaemonCrash => "daemon-crash",
@@ -79,6 +83,7 @@ impl Drill {
             Self::DoubleCrash => "two nodes at once, kernels survive",
             Self::LinkLoss => "one of two networks",
             Self::FullRestart => "all nodes off and on",
+            Self::DiskFull => "the coordinator's disk",
             Self::PlannedMove => "command to started",
             Self::ResourceCrash => "failed monitor to restarted",
             Self::DaemonCrash => "SIGKILL of crmd",
@@ -93,6 +98,7 @@ impl Drill {
             }
             Self::LinkLoss => &link::EXPECTATIONS,
             Self::FullRestart => &restart::EXPECTATIONS,
+            Self::DiskFull => &disk::EXPECTATIONS,
             Self::PlannedMove => &moved::EXPECTATIONS,
             Self::ResourceCrash => &service::EXPECTATIONS,
             Self::DaemonCrash => &whole_daemon::EXPECTATIONS,
@@ -111,6 +117,13 @@ impl Drill {
 
     /// Says what is missing in a lab.
     fn fits(self, spec: &Spec) -> Result<(), LabError> {
+        if self == Self::DiskFull && spec.disk_mib.is_none() {
+            return Err(LabError::Said(format!(
+                "this drill needs nodes with disks of their own: 'systole lab up --disk-mib {}' makes \
+                 some, and without --lab the drill makes its own",
+                disk::DISK_MIB
+            )));
+        }
         let (nodes, links) = self.needs();
         if spec.nodes.len() >= nodes && spec.links >= links {
             return Ok(());
@@ -134,6 +147,7 @@ impl Drill {
             }
             Self::LinkLoss => link::play(&mut before, number),
             Self::FullRestart => restart::play(&mut before),
+            Self::DiskFull => disk::play(&mut before),
             Self::PlannedMove => moved::play(&mut before),
             Self::ResourceCrash => service::play(&mut before),
             Self::DaemonCrash => whole_daemon::play(&mut before),
@@ -302,10 +316,13 @@ fn drill(command: &Command) -> Result<Report, LabError> {
         None => {
             let guard = Guard::new()?;
             let (nodes, links) = command.drill.needs();
-            let spec = Spec::new(
-                command.nodes.unwrap_or(nodes.max(3)),
-                command.links.unwrap_or(links),
-            )?;
+            let spec = Spec {
+                disk_mib: (command.drill == Drill::DiskFull).then_some(disk::DISK_MIB),
+                ..Spec::new(
+                    command.nodes.unwrap_or(nodes.max(3)),
+                    command.links.unwrap_or(links),
+                )?
+            };
             command.drill.fits(&spec)?;
             let lab = own_lab(&guard, "drill", &spec)?;
             let made = Cluster::make(&lab, cluster::EXAMPLE, &mut |step| println!("  {step}"));

@@ -44,7 +44,7 @@ fn survives_a_round_trip() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("systole.toml");
     let mut config = parse(EXAMPLE).unwrap();
-    config.timing.lease_ms = 900;
+    config.timing.lease_ms = 1100;
     config.node.bind = vec!["0.0.0.0".parse().unwrap()];
     config.save(&path).unwrap();
     assert_eq!(Config::load(&path).unwrap(), config);

@@ -42,6 +42,9 @@ pub struct Timing {
     /// Longest; each node draws its own between the two.
     pub raft_election_max_ms: u64,
 
+    /// A write to the Raft log that takes longer is a disk in trouble: the node stops leading.
+    pub storage_stall_ms: u64,
+
     // Connections'.
     /// Deadline of a connection to another node: TCP, TLS and the first byte.
     pub connect_timeout_ms: u64,
@@ -92,6 +95,7 @@ impl Default for Timing {
             raft_heartbeat_ms: 50,
             raft_election_min_ms: 150,
             raft_election_max_ms: 300,
+            storage_stall_ms: 1_000,
             connect_timeout_ms: 1_000,
             reconnect_interval_ms: 200,
             link_stale_ms: 350,
@@ -148,13 +152,14 @@ impl Timing {
             .map_err(|e: toml::de::Error| ConfigError::Convert(e.to_string()))
     }
 
-    pub(super) fn must_not_be_zero(&self) -> [(&'static str, u64); 11] {
+    pub(super) fn must_not_be_zero(&self) -> [(&'static str, u64); 12] {
         [
             ("heartbeat_interval_ms", self.heartbeat_interval_ms),
             ("lease_ms", self.lease_ms),
             ("probe_deadline_ms", self.probe_deadline_ms),
             ("request_timeout_ms", self.request_timeout_ms),
             ("raft_heartbeat_ms", self.raft_heartbeat_ms),
+            ("storage_stall_ms", self.storage_stall_ms),
             ("connect_timeout_ms", self.connect_timeout_ms),
             ("handshake_timeout_ms", self.handshake_timeout_ms),
             ("tcp_user_timeout_ms", self.tcp_user_timeout_ms),

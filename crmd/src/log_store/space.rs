@@ -1,0 +1,171 @@
+//! Room on the disk: some is set aside, so that what a recovery has to write still finds a place when
+//! the disk is full (protocol.md, 5); and what the rest of the daemon may know of the disk.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// How much is set aside, beside the log.
+const BYTES: usize = 8 * 1024 * 1024;
+
+/// What is known of the disk; clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Health(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    trouble: Option<String>,
+    writing_since: Option<Instant>,
+}
+
+impl Health {
+    /// What is wrong with it, for people.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.state().trouble.clone()
+    }
+
+    /// How long the write under way has taken so far.
+    pub(crate) fn writing_for(&self) -> Option<Duration> {
+        self.state().writing_since.map(|since| since.elapsed())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Each change is one assignment: a panic cannot leave it half changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The space set aside; owned by the writer.
+#[derive(Debug)]
+pub(super) struct Space {
+    reserve: PathBuf,
+    /// The reserve is there.
+    held: bool,
+    health: Health,
+}
+
+impl Space {
+    /// Beside this log. Nothing is set aside yet.
+    pub(super) fn new(log: &Path, health: Health) -> Self {
+        Self {
+            reserve: log.with_extension("reserve"),
+            held: false,
+            health,
+        }
+    }
+
+    /// The disk was full, or is.
+    pub(super) fn is_short(&self) -> bool {
+        !self.held
+    }
+
+    /// Sets the space aside, if there is room for it.
+    pub(super) fn set_aside(&mut self) {
+        if self.held {
+            return;
+        }
+        match room(&self.reserve).and_then(|()| fill(&self.reserve)) {
+            Ok(()) => {
+                self.held = true;
+                self.health.state().trouble = None;
+            }
+            Err(error) => {
+                let _ = fs::remove_file(&self.reserve);
+                self.say(&error);
+            }
+        }
+    }
+
+    /// Gives the space free: whether that made room.
+    pub(super) fn release(&mut self, error: &redb::Error) -> bool {
+        self.say(error);
+        self.held = false;
+        fs::remove_file(&self.reserve).is_ok()
+    }
+
+    /// A write begins.
+    pub(super) fn begin(&self) {
+        self.health.state().writing_since = Some(Instant::now());
+    }
+
+    /// It has ended.
+    pub(super) fn end(&self) {
+        self.health.state().writing_since = None;
+    }
+
+    fn say(&self, error: &dyn std::fmt::Display) {
+        let directory = self.reserve.parent().unwrap_or(Path::new("/"));
+        let text = format!(
+            "the disk under {} is full ({error}): make room there",
+            directory.display()
+        );
+        let mut state = self.health.state();
+        if state.trouble.is_none() {
+            state.trouble = Some(text);
+        }
+    }
+}
+
+/// Twice what is set aside must be free: a disk on the brink is not in order.
+fn room(reserve: &Path) -> io::Result<()> {
+    if reserve.exists() {
+        return Ok(());
+    }
+    let disk = rustix::fs::statvfs(reserve.parent().unwrap_or(Path::new("/")))?;
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    if free >= 2 * BYTES as u64 {
+        return Ok(());
+    }
+    let text = format!("{} KiB are free", free / 1024);
+    Err(io::Error::new(io::ErrorKind::StorageFull, text))
+}
+
+/// Real bytes: a hole would promise room that is not there.
+fn fill(path: &Path) -> io::Result<()> {
+    if fs::metadata(path).is_ok_and(|m| m.len() == BYTES as u64) {
+        return Ok(());
+    }
+    let mut file = File::create(path)?;
+    let block = vec![0xA5; 64 * 1024];
+    for _ in 0..BYTES / block.len() {
+        file.write_all(&block)?;
+    }
+    file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_space_is_real_given_free_once_and_set_aside_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("raft.redb");
+        let health = Health::default();
+        let mut space = Space::new(&log, health.clone());
+        space.set_aside();
+        assert!(!space.is_short());
+        let reserve = dir.path().join("raft.reserve");
+        assert_eq!(fs::metadata(&reserve).unwrap().len(), BYTES as u64);
+
+        let full = redb::Error::Io(io::ErrorKind::StorageFull.into());
+        assert!(space.release(&full));
+        assert!(!space.release(&full), "there is nothing more to give");
+        assert!(health.trouble().unwrap().contains("make room"));
+        space.set_aside();
+        assert_eq!(health.trouble(), None);
+    }
+
+    #[test]
+    fn without_a_directory_nothing_is_set_aside_and_it_is_said() {
+        let health = Health::default();
+        let mut space = Space::new(Path::new("/nonexistent/raft.redb"), health.clone());
+        space.set_aside();
+        assert!(space.is_short());
+        assert!(health.trouble().is_some());
+    }
+}
