@@ -50,6 +50,9 @@ enum Verb {
         /// Give each node a disk of its own of this size, which can then be full.
         #[arg(long)]
         disk_mib: Option<u32>,
+        /// Machines in the same networks that are not of the cluster.
+        #[arg(long, default_value_t = 0)]
+        guests: usize,
         /// Only the nodes, without a cluster on them.
         #[arg(long)]
         bare: bool,
@@ -197,11 +200,12 @@ fn act(verb: Verb) -> Result<ExitCode, LabError> {
             nodes,
             links,
             disk_mib,
+            guests,
             bare,
         } => {
             let spec = Spec {
                 disk_mib,
-                ..Spec::new(nodes, links)?
+                ..Spec::new(nodes, links)?.with_guests(guests)?
             };
             let lab = up::up(at.layout(), &spec)?;
             if !bare {

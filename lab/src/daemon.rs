@@ -43,12 +43,12 @@ pub(crate) fn run(layout: Layout, tied: bool) -> Result<(), LabError> {
     let spec = layout.read_spec()?;
     network::lay(&spec)?;
     if let Some(mib) = spec.disk_mib {
-        for node in &spec.nodes {
+        for node in spec.machines() {
             isolate::disk(&layout.node(node).join("root/var"), mib)?;
         }
     }
     let mut machines = BTreeMap::new();
-    for node in &spec.nodes {
+    for node in spec.machines() {
         machines.insert(
             node.clone(),
             Mutex::new(Machine::new(node, spec.number(node)?)),
@@ -62,7 +62,7 @@ pub(crate) fn run(layout: Layout, tied: bool) -> Result<(), LabError> {
         machines,
         cuts: Mutex::default(),
     });
-    for node in &lab.spec.nodes {
+    for node in lab.spec.machines() {
         lab.on(node)?;
     }
     if tied {

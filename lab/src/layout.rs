@@ -20,6 +20,8 @@ const NAMES: [&str; 12] = [
     "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa",
     "lambda", "mu",
 ];
+/// Guests at most.
+const GUESTS: usize = 8;
 /// Networks reserved for documentation (RFC 5737): one a link.
 const NETWORKS: [[u8; 3]; 3] = [[192, 0, 2], [198, 51, 100], [203, 0, 113]];
 
@@ -137,7 +139,7 @@ impl Layout {
         ] {
             fs::create_dir_all(&dir).during(|| format!("make {}", dir.display()))?;
         }
-        for node in &spec.nodes {
+        for node in spec.machines() {
             for sub in ["etc", "root/var", "log", "run"] {
                 let dir = self.node(node).join(sub);
                 fs::create_dir_all(&dir).during(|| format!("make {}", dir.display()))?;
@@ -176,6 +178,9 @@ pub struct Spec {
     pub nodes: Vec<String>,
     /// Networks between them.
     pub links: usize,
+    /// Machines in the same networks that are not of the cluster: clients, hypervisors.
+    #[serde(default)]
+    pub guests: Vec<String>,
     /// Size of each node's own disk in MiB, which can then be full; without it they share the host's.
     #[serde(default)]
     pub disk_mib: Option<u32>,
@@ -198,13 +203,31 @@ impl Spec {
         Ok(Self {
             nodes,
             links,
+            guests: Vec::new(),
             disk_mib: None,
         })
     }
 
-    /// The number of a node, from 1.
+    /// The same with machines `guest1`, `guest2`, … beside the nodes.
+    ///
+    /// # Errors
+    /// Too many.
+    pub fn with_guests(mut self, count: usize) -> Result<Self, LabError> {
+        if count > GUESTS {
+            return said(format!("a lab has at most {GUESTS} guests, not {count}"));
+        }
+        self.guests = (1..=count).map(|n| format!("guest{n}")).collect();
+        Ok(self)
+    }
+
+    /// Nodes and guests in their order.
+    pub(crate) fn machines(&self) -> impl Iterator<Item = &String> {
+        self.nodes.iter().chain(&self.guests)
+    }
+
+    /// The number of a machine, from 1.
     pub(crate) fn number(&self, node: &str) -> Result<u8, LabError> {
-        let position = self.nodes.iter().position(|n| n == node);
+        let position = self.machines().position(|n| n == node);
         match position.and_then(|p| u8::try_from(p + 1).ok()) {
             Some(number) => Ok(number),
             None => said(format!(
@@ -217,7 +240,7 @@ impl Spec {
     /// First addresses of all nodes, as `/etc/hosts` has them.
     fn hosts(&self) -> String {
         let lines = (1..)
-            .zip(&self.nodes)
+            .zip(self.machines())
             .map(|(number, node)| format!("{} {node}\n", Self::address(0, number)));
         std::iter::once("127.0.0.1 localhost\n".to_owned())
             .chain(lines)

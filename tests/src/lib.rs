@@ -3,6 +3,8 @@
 //!
 //! A test that cannot run here says so in a line `skipped: REASON`, which `cargo xtask test` counts.
 
+pub mod cluster;
+
 use std::{
     fs::{self, File},
     io::{Read, Seek},

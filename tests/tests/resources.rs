@@ -3,126 +3,48 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // nothing here but tests
 
-use std::{
-    collections::BTreeMap,
-    fs,
-    path::Path,
-    thread::sleep,
-    time::{Duration, Instant},
+use std::collections::BTreeMap;
+use tests::{
+    cluster::{Cluster, NODES, eventually},
+    executable,
 };
-use tests::{CommandLab, executable};
 
-const NODES: [&str; 3] = ["alpha", "beta", "gamma"];
-
-/// A lab whose cluster runs these resources and nothing else.
-struct Cluster {
-    lab: CommandLab,
-}
-
-impl Cluster {
-    /// Boots it; returns when everything rests.
-    fn with(program: &Path, resources: &str, constraints: &str) -> Self {
-        let lab = CommandLab::up(program, &[]);
-        let cluster = Self { lab };
-        let fence = r#"<primitive id="fence-lab" class="stonith" type="lab"><instance_attributes id="fence-lab-params"><nvpair id="fence-lab-socket" name="socket" value="/run/lab/fence.sock"/></instance_attributes></primitive>"#;
-        cluster.configure(&format!("{fence}{resources}"), constraints);
-        cluster.rest();
-        cluster
-    }
-
-    /// All of it in one change, so that nothing is placed without its constraints.
-    fn configure(&self, resources: &str, constraints: &str) {
-        let old = self.on(NODES[0], "cibadmin --query --scope configuration");
-        let head = &old[..old.find("<resources").unwrap()];
-        let xml = format!(
-            "{head}<resources>{resources}</resources><constraints>{constraints}</constraints></configuration>"
-        );
-        self.on(
-            NODES[0],
-            &format!("cibadmin --replace --scope configuration --xml-text '{xml}'"),
-        );
-    }
-
-    fn on(&self, node: &str, command: &str) -> String {
-        let ended = self.lab.sh(node, command);
-        assert_eq!(ended.code, Some(0), "{command}: {}", ended.text);
-        ended.text
-    }
-
-    fn rest(&self) {
-        self.on(NODES[0], "crm_resource --wait");
-    }
-
-    /// Where every audited service is active; the audit must have seen none active twice.
-    fn places(&self) -> BTreeMap<String, String> {
-        let audit = self.lab.audit();
-        assert_eq!(audit.code, Some(0), "{}", audit.text);
-        let lines = audit.text.lines();
-        let pairs = lines.filter_map(|l| l.split_once(" is active on "));
-        pairs
-            .map(|(resource, node)| (resource.to_owned(), node.to_owned()))
-            .collect()
-    }
-
-    fn place(&self, resource: &str) -> String {
-        let places = self.places();
-        let place = places.get(resource).cloned();
-        place.unwrap_or_else(|| panic!("{resource} is active nowhere: {places:?}"))
-    }
-
-    /// What the services did since: `start` and `stop`, the resource, the node.
-    fn events(&self, since: usize) -> Vec<(String, String, String)> {
-        let path = self.lab.dir().join("shared/audit/events");
-        let text = fs::read_to_string(path).unwrap();
-        let all = text.lines().map(|line| {
-            let event: serde_json::Value = serde_json::from_str(line).unwrap();
-            let field = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
-            (field("event"), field("resource"), field("node"))
-        });
-        let told = all.filter(|(event, ..)| event == "start" || event == "stop");
-        told.skip(since).collect()
-    }
-
-    /// Takes the node away for good or for a while, and waits until `moved`.
-    fn lose(&self, how: Loss, node: &str, moved: impl Fn(&BTreeMap<String, String>) -> bool) {
-        match how {
-            Loss::Crash => {
-                assert_eq!(self.lab.lab("kill", &[node]).code, Some(0));
-            }
-            Loss::Standby => {
-                let other = NODES.iter().find(|n| **n != node).unwrap();
-                self.on(other, &format!("crm_attribute -N {node} -n standby -v on"));
-            }
+/// Takes the node away for good or for a while, and waits until `moved`.
+fn lose(
+    cluster: &Cluster,
+    how: Loss,
+    node: &str,
+    moved: impl Fn(&BTreeMap<String, String>) -> bool,
+) {
+    match how {
+        Loss::Crash => {
+            assert_eq!(cluster.lab.lab("kill", &[node]).code, Some(0));
         }
-        eventually(&format!("moved after {how:?} of {node}"), || {
-            moved(&self.places())
-        });
-        if how == Loss::Crash {
-            eventually(&format!("{node} is a member again"), || {
-                let other = NODES.iter().find(|n| **n != node).unwrap();
-                let shown = self.on(other, "crm_mon -1");
-                shown.contains("Online: [ alpha beta gamma ]")
-            });
+        Loss::Standby => {
+            let other = NODES.iter().find(|n| **n != node).unwrap();
+            cluster.on(other, &format!("crm_attribute -N {node} -n standby -v on"));
         }
-        self.on(
-            NODES.iter().find(|n| **n != node).unwrap(),
-            "crm_resource --wait",
-        );
     }
+    eventually(&format!("moved after {how:?} of {node}"), || {
+        moved(&cluster.places())
+    });
+    if how == Loss::Crash {
+        eventually(&format!("{node} is a member again"), || {
+            let other = NODES.iter().find(|n| **n != node).unwrap();
+            let shown = cluster.on(other, "crm_mon -1");
+            shown.contains("Online: [ alpha beta gamma ]")
+        });
+    }
+    cluster.on(
+        NODES.iter().find(|n| **n != node).unwrap(),
+        "crm_resource --wait",
+    );
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Loss {
     Crash,
     Standby,
-}
-
-fn eventually(what: &str, mut look: impl FnMut() -> bool) {
-    let until = Instant::now() + Duration::from_secs(30);
-    while !look() {
-        assert!(Instant::now() < until, "never: {what}");
-        sleep(Duration::from_millis(20));
-    }
 }
 
 fn audited(id: &str, more: &str) -> String {
@@ -167,7 +89,7 @@ fn first_and_second(cluster: &Cluster) {
         let home = cluster.place("first");
         assert_eq!(cluster.place("second"), home);
         let before = cluster.events(0).len();
-        cluster.lose(how, &home, |places| {
+        lose(&cluster, how, &home, |places| {
             let first = places.get("first");
             first.is_some_and(|n| *n != home) && places.get("second") == first
         });
@@ -194,7 +116,7 @@ fn a_group_moves_as_one_and_in_order() {
     };
     let members = audited("first", "") + &audited("second", "");
     let group = format!(r#"<group id="both">{members}</group>"#);
-    first_and_second(&Cluster::with(&program, &group, ""));
+    first_and_second(&Cluster::with(&program, &[], &group, ""));
 }
 
 #[test]
@@ -204,7 +126,7 @@ fn a_colocated_and_ordered_pair_moves_together() {
     };
     let pair = audited("second", "") + &audited("first", "");
     let constraints = r#"<rsc_colocation id="together" rsc="second" with-rsc="first" score="INFINITY"/><rsc_order id="in-order" first="first" then="second"/>"#;
-    first_and_second(&Cluster::with(&program, &pair, constraints));
+    first_and_second(&Cluster::with(&program, &[], &pair, constraints));
 }
 
 #[test]
@@ -216,7 +138,7 @@ fn a_clone_loses_one_instance_and_the_others_run_on() {
         r#"<clone id="everywhere">{}</clone>"#,
         audited("each", &per_node("each"))
     );
-    let cluster = Cluster::with(&program, &clone, "");
+    let cluster = Cluster::with(&program, &[], &clone, "");
     let everywhere = |places: &BTreeMap<String, String>, but: &str| {
         let on = |n: &&&str| places.contains_key(&format!("each@{n}"));
         let count = NODES.iter().filter(on).count();
@@ -224,13 +146,15 @@ fn a_clone_loses_one_instance_and_the_others_run_on() {
     };
     assert!(everywhere(&cluster.places(), ""), "{:?}", cluster.places());
     let before = cluster.events(0).len();
-    cluster.lose(Loss::Crash, "beta", |places| {
+    lose(&cluster, Loss::Crash, "beta", |places| {
         everywhere(places, "") && cluster.events(before).len() == 1
     });
     let back = ("start".into(), "each@beta".into(), "beta".into());
     assert_eq!(cluster.events(before), [back], "nothing but its return");
     let before = cluster.events(0).len();
-    cluster.lose(Loss::Standby, "gamma", |places| everywhere(places, "gamma"));
+    lose(&cluster, Loss::Standby, "gamma", |places| {
+        everywhere(places, "gamma")
+    });
     let stopped = ("stop".into(), "each@gamma".into(), "gamma".into());
     assert_eq!(cluster.events(before), [stopped]);
 }
@@ -248,6 +172,7 @@ fn a_promoted_instance_is_one_and_another_follows_it() {
     );
     let cluster = Cluster::with(
         &program,
+        &[],
         &format!(r#"<clone id="roles">{meta}{primitive}</clone>"#),
         "",
     );
@@ -257,7 +182,7 @@ fn a_promoted_instance_is_one_and_another_follows_it() {
         });
         let home = cluster.place("role-promoted");
         let before = cluster.events(0).len();
-        cluster.lose(how, &home, |places| {
+        lose(&cluster, how, &home, |places| {
             places.get("role-promoted").is_some_and(|n| *n != home)
         });
         let events = cluster.events(before);
@@ -279,10 +204,10 @@ fn a_migratable_resource_is_migrated_and_started_after_a_crash() {
         return;
     };
     let meta = r#"<meta_attributes id="guest-meta"><nvpair id="guest-migrate" name="allow-migrate" value="true"/></meta_attributes>"#;
-    let cluster = Cluster::with(&program, &audited("guest", meta), "");
+    let cluster = Cluster::with(&program, &[], &audited("guest", meta), "");
     for how in [Loss::Crash, Loss::Standby] {
         let home = cluster.place("guest");
-        cluster.lose(how, &home, |places| {
+        lose(&cluster, how, &home, |places| {
             places.get("guest").is_some_and(|n| *n != home)
         });
         let now = cluster.place("guest");

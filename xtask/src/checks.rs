@@ -31,6 +31,11 @@ const PEERS: &[&str] = &[
     "nftables",
     "util-linux",
     "procps",
+    "curl",
+    "nginx-light",
+    "faketime",
+    "openssh-server",
+    "openssh-client",
 ];
 
 /// Format, lints, boundaries, unit tests. Changes nothing.
