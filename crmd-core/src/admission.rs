@@ -194,25 +194,38 @@ impl Node {
             if !self.once(&name, "node entry") {
                 continue;
             }
-            let epoch = evaluate::version(&self.state.cib).1;
-            let request_id = RequestId {
-                node: name.to_string(),
-                unique: format!("node-entry-{id}-{epoch}"),
-            };
             let element = cib::Element::new("node")
                 .with_attr("id", id.to_string())
                 .with_attr("uname", &name);
-            let change = CibChange {
-                action: "create".to_owned(),
-                section: Some("nodes".to_owned()),
-                xpath: None,
-                xml: element.to_xml_compact(),
-                allow_create: true,
-                origin: format!("coordinator/{}", self.me()),
-            };
-            if let Some(c) = &mut self.coordinator {
-                c.work.queue_cib(None, request_id, change);
-            }
+            self.change_nodes(&name, "create", &element);
+        }
+    }
+
+    /// A member that was removed is listed no more.
+    pub(crate) fn unlist(&mut self, name: &NodeName) {
+        let element = cib::Element::new("node").with_attr("id", self.node_id(name));
+        if self.state.cib.find_id(&self.node_id(name)).is_some() {
+            self.change_nodes(name, "delete", &element);
+        }
+    }
+
+    fn change_nodes(&mut self, name: &NodeName, action: &str, element: &cib::Element) {
+        let epoch = evaluate::version(&self.state.cib).1;
+        let id = element.id().unwrap_or_default();
+        let request_id = RequestId {
+            node: name.to_string(),
+            unique: format!("node-entry-{action}-{id}-{epoch}"),
+        };
+        let change = CibChange {
+            action: action.to_owned(),
+            section: Some("nodes".to_owned()),
+            xpath: None,
+            xml: element.to_xml_compact(),
+            allow_create: true,
+            origin: format!("coordinator/{}", self.me()),
+        };
+        if let Some(c) = &mut self.coordinator {
+            c.work.queue_cib(None, request_id, change);
         }
     }
 }

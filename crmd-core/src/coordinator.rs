@@ -667,6 +667,7 @@ impl Node {
             }
             Entry::MemberRemoved { node } => {
                 self.others.forget(node);
+                self.unlist(node);
                 self.mark_dirty("a member was removed");
             }
             Entry::Admitted { node, .. } => {

@@ -18,6 +18,7 @@ mod evaluate;
 mod executor;
 mod fencing;
 mod history;
+mod host;
 pub mod ids;
 pub mod input;
 mod isolated;
@@ -32,7 +33,6 @@ mod requests;
 pub mod settings;
 pub mod state;
 mod status;
-mod storage;
 mod transition;
 pub mod view;
 

@@ -146,7 +146,8 @@ impl Node {
 
     /// Something has happened.
     pub fn handle(&mut self, now: Now, input: Input) {
-        self.now = now;
+        let before = std::mem::replace(&mut self.now, now);
+        self.notice_jump(before);
         if let Some(gap_ms) = self.membership.notice_gap(now.mono_ms) {
             self.slept(gap_ms);
         }
@@ -611,6 +612,22 @@ impl Node {
         }
     }
 
+    /// Nodes of the configuration that are no members: not joined yet, or removed. They cannot run anything,
+    /// and are down as surely as can be.
+    fn strangers(&self, standings: &[(NodeName, Standing)]) -> Vec<(NodeName, Standing)> {
+        let nodes = self
+            .state
+            .cib
+            .child("configuration")
+            .and_then(|c| c.child("nodes"));
+        let listed = nodes.into_iter().flat_map(|n| n.children_named("node"));
+        let names = listed
+            .filter(|n| n.attr("type").is_none_or(|t| t == "member"))
+            .filter_map(|n| n.attr("uname"))
+            .filter(|name| !standings.iter().any(|(n, _)| **n == **name));
+        names.map(|name| (name.into(), Standing::Offline)).collect()
+    }
+
     pub(crate) fn known(&self, node: &str) -> Option<&crate::status::Known> {
         if node == &**self.me() {
             Some(self.own.known())
@@ -640,8 +657,10 @@ impl Node {
         dc: Option<&str>,
         quorate: bool,
     ) -> Element {
+        let strangers = self.strangers(standings);
         let shown: Vec<Shown<'_>> = standings
             .iter()
+            .chain(&strangers)
             .map(|(name, standing)| Shown {
                 name,
                 id: self.node_id(name),

@@ -2,7 +2,10 @@
 //! cluster is down. Off the hot path: what changes while one version is being written is written
 //! together afterwards. The log, not this file, is what an acknowledgement stands on.
 
-use cib::{Element, store::Store};
+use cib::{
+    Element,
+    store::{Finding, Store},
+};
 use std::{path::Path, time::Duration};
 use tokio::sync::watch;
 
@@ -22,6 +25,7 @@ impl CibFile {
     /// Writes into this directory from now on.
     pub(crate) fn start(directory: &Path) -> Self {
         let (latest, changes) = watch::channel(None);
+        set_damaged_aside(&Store::new(directory));
         tokio::spawn(write_all(Store::new(directory), changes));
         Self { latest }
     }
@@ -29,6 +33,32 @@ impl CibFile {
     /// The configuration has changed; the status in it is left out of the file.
     pub(crate) fn changed(&self, document: Element) {
         self.latest.send_replace(Some(document));
+    }
+}
+
+/// A copy that is not whole is kept under another name: the cluster has the configuration in its log, and
+/// writes the copy again.
+fn set_damaged_aside(store: &Store) {
+    let file = store.document_path();
+    let findings = match store.load() {
+        Ok(loaded) => loaded.findings,
+        Err(error) => return tracing::error!("the copy of the configuration: {error}"),
+    };
+    for finding in findings {
+        let Finding::Damaged { file: which, .. } = &finding else {
+            continue;
+        };
+        tracing::error!("{finding}");
+        if *which == file && file.exists() {
+            let aside = file.with_extension("damaged.xml");
+            match std::fs::rename(&file, &aside) {
+                Ok(()) => tracing::error!(
+                    "it is kept as {}; the configuration is safe in the cluster's log and will be written again",
+                    aside.display()
+                ),
+                Err(error) => tracing::error!("{} cannot be renamed: {error}", file.display()),
+            }
+        }
     }
 }
 

@@ -2,14 +2,20 @@
 
 use crmd_core::ids::Now;
 use rustix::time::{ClockId, clock_gettime};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The present moment for a core.
 pub(crate) fn now() -> Now {
     Now {
         mono_ms: boottime_ms(),
-        wall_s: clock_gettime(ClockId::Realtime).tv_sec,
+        wall_s: wall_s(),
     }
+}
+
+/// Through the C library, so that tests can set it (libfaketime).
+fn wall_s() -> i64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH);
+    since_1970.map_or(0, |d| i64::try_from(d.as_secs()).unwrap_or(i64::MAX))
 }
 
 /// Milliseconds of `CLOCK_BOOTTIME`.

@@ -56,6 +56,18 @@ pub enum OpenError {
         /// Why.
         source: redb::Error,
     },
+    /// The file is not what redb wrote.
+    #[error(
+        "Raft log {path} is damaged ({reason}); the other members have everything that was in it: \
+         'systole cluster leave --node {{this one}}' on one of them, then 'systole cluster stop' and \
+         'systole cluster join --force' here bring it back (the damaged file is kept)"
+    )]
+    NotWhole {
+        /// Which file.
+        path: PathBuf,
+        /// redb's words.
+        reason: String,
+    },
     /// A value in it cannot be read.
     #[error("Raft log {path}: {what} cannot be read: {source}")]
     Damaged {
@@ -74,6 +86,22 @@ pub enum OpenError {
         /// Why.
         source: io::Error,
     },
+}
+
+impl OpenError {
+    fn of(path: &Path, source: redb::Error) -> Self {
+        let path = path.to_owned();
+        let damaged = match &source {
+            redb::Error::Corrupted(reason) => Some(reason.clone()),
+            redb::Error::Io(e) if e.kind() == io::ErrorKind::InvalidData => Some(e.to_string()),
+            redb::Error::UpgradeRequired(_) => Some(source.to_string()),
+            _ => None,
+        };
+        match damaged {
+            Some(reason) => Self::NotWhole { path, reason },
+            None => Self::Database { path, source },
+        }
+    }
 }
 
 /// The log and what belongs to it: vote, commit position, purge position, snapshot. Clones share it.
@@ -101,10 +129,8 @@ impl LogStore {
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
         let health = Health::default();
         let space = Space::new(path, health.clone());
-        let mut written_by = Writer::open(path, space).map_err(|source| OpenError::Database {
-            path: path.to_owned(),
-            source,
-        })?;
+        let mut written_by =
+            Writer::open(path, space).map_err(|source| OpenError::of(path, source))?;
         let memory = written_by.read(|database| load(database, path))?;
         let (writer, queue) = mpsc::channel();
         thread::Builder::new()
@@ -285,10 +311,7 @@ fn to_json<T: serde::Serialize>(value: &T) -> io::Result<Vec<u8>> {
 }
 
 fn load(database: &Database, path: &Path) -> Result<Memory, OpenError> {
-    let failed = |source: redb::Error| OpenError::Database {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source| OpenError::of(path, source);
     let (values, entries) = read_raw(database).map_err(failed)?;
     let mut memory = Memory {
         vote: parse_value(&values, VOTE, path)?,

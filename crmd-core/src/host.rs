@@ -1,9 +1,34 @@
-//! A disk that takes nothing any more: said, shown to the others in the beats, and no place to lead from
-//! (protocol.md, 5).
+//! What a node notices of its own host. A disk that takes nothing any more: said, shown to the others in the
+//! beats, and no place to lead from (protocol.md, 5). A wall clock that jumps: said, for nothing that is
+//! decided in the short run counts by it.
 
-use crate::{command::Severity, node::Node};
+use crate::{command::Severity, ids::Now, node::Node};
+
+/// A wall clock that is off by so much from one moment to the next has been set, and not adjusted.
+const JUMP_S: i64 = 10;
 
 impl Node {
+    /// Compares the clocks with what they said before.
+    pub(crate) fn notice_jump(&mut self, before: Now) {
+        let passed_s = self.now.mono_ms.saturating_sub(before.mono_ms) / 1000;
+        let jump_s = self
+            .now
+            .wall_s
+            .saturating_sub(before.wall_s)
+            .saturating_sub_unsigned(passed_s);
+        if jump_s.abs() < JUMP_S {
+            return;
+        }
+        let me = self.me().clone();
+        self.log(
+            Severity::Warning,
+            format!(
+                "{me}: the wall clock jumped by {jump_s:+} s: look at its time synchronisation; heartbeats, \
+                 time-outs and leases do not go by it, rules with dates and failure-timeout do"
+            ),
+        );
+    }
+
     /// What the shell found out about the disk under the log.
     pub(crate) fn storage_is(&mut self, trouble: Option<String>) {
         if trouble == self.storage_trouble {
