@@ -407,7 +407,7 @@ impl Cluster<'_> {
     }
 }
 
-/// Puts an instance nowhere.
-pub(crate) fn give_up(c: &mut Cluster, instance: RscIx) {
-    place(c, instance, None, true, true);
+/// Puts an instance nowhere. Whether it was somewhere.
+pub(crate) fn give_up(c: &mut Cluster, instance: RscIx) -> bool {
+    place(c, instance, None, true, true)
 }
