@@ -411,7 +411,8 @@ impl Updater {
         else {
             return changed;
         };
-        let current = matches!(c.acts[edge.first].task, Task::Stopped | Task::Demoted);
+        let key = c.key_of(edge.first);
+        let current = key.ends_with("_stopped_0") || key.ends_with("_demoted_0");
         let first_task = flags::base_task(c, edge.first);
         let then_task = c.acts[edge.then].task;
         for then_instance in crate::bundle::instances(c, then_rsc) {
@@ -439,7 +440,15 @@ impl Updater {
                 ff,
                 ..edge
             };
-            changed |= self.ordered(c, then_instance, pair);
+            let one = self.ordered(c, then_instance, pair);
+            if one.first {
+                self.later_after(c, first);
+                self.later(first);
+            }
+            if one.then {
+                self.later_after(c, then);
+            }
+            changed |= one;
         }
         changed
     }
@@ -466,7 +475,8 @@ impl Updater {
         }
         for ix in colocation::with_this(c, rsc) {
             let col = &c.colocations[ix];
-            if col.score < INFINITY || task == Task::Promote && col.primary_role != Role::Promoted {
+            let bears = (col.primary_role == Role::Promoted) == (task == Task::Promote);
+            if col.score < INFINITY || !bears {
                 continue;
             }
             let blocked = if col.dependent_role == Role::Promoted {
@@ -522,7 +532,11 @@ fn apply(c: &mut Cluster, edge: Edge) -> Changed {
     match kind {
         ar::ASYMMETRIC => asymmetric(c, first, then),
         ar::THEN_IMPLIES_FIRST if !c.acts[then].optional => {
-            require(c, first, then);
+            // Only what the parts of a collection already have to do is required of it as a whole: a primitive that
+            // has to go along does so because it cannot start again (recorded: monitor-recovery).
+            if !ff.optional {
+                require(c, first, then);
+            }
             keep_migratable_alike(c, first, then);
         }
         ar::PROMOTED_THEN_IMPLIES_FIRST => {
