@@ -290,6 +290,8 @@ pub(crate) struct Rsc {
     pub(crate) is_remote: bool,
     pub(crate) is_fence_device: bool,
     pub(crate) allow_remote: bool,
+    /// The connection into a bundle's container, which may itself be on a remote node.
+    pub(crate) nesting_allowed: bool,
     pub(crate) exclusive_probes: bool,
     pub(crate) start_pending: bool,
     pub(crate) stop_unexpected: bool,
