@@ -180,13 +180,11 @@ fn assign_one(
 
 /// Nodes that are down or full are out for an instance and what it contains.
 fn ban_unusable(c: &mut Cluster, owner: RscIx, instance: RscIx, per_node: u32) {
-    if c.rscs[instance].removed {
-        return;
-    }
+    let removed = c.rscs[instance].removed;
     let nodes: Vec<NodeIx> = c.rscs[instance].allowed.nodes().collect();
     for node in nodes {
         let room = c.rscs[owner].allowed.get(node);
-        if c.can_run(node) && room.is_some_and(|e| e.count < per_node) {
+        if !removed && c.can_run(node) && room.is_some_and(|e| e.count < per_node) {
             continue;
         }
         let parts = std::iter::once(instance).chain(c.rscs[instance].children.clone());
@@ -301,6 +299,13 @@ fn compare_colocated(
     let score_a = colocation::colocated_score(c, a, node_a);
     let score_b = colocation::colocated_score(c, b, node_b);
     score_b.cmp(&score_a)
+}
+
+/// Puts the instances of a clone in the order of their numbers.
+pub(crate) fn sort_by_number(c: &mut Cluster, clone: RscIx) {
+    let mut children = std::mem::take(&mut c.rscs[clone].children);
+    children.sort_by_key(|child| number(c, *child));
+    c.rscs[clone].children = children;
 }
 
 fn number(c: &Cluster, rsc: RscIx) -> i64 {

@@ -9,6 +9,11 @@ use crate::{
 
 /// Makes all probes.
 pub(crate) fn schedule(c: &mut Cluster) {
+    for clone in 0..c.rscs.len() {
+        if c.rscs[clone].kind == Kind::Clone {
+            crate::instances::sort_by_number(c, clone);
+        }
+    }
     for at in 0..c.node_order.len() {
         let node = c.node_order[at];
         let n = &c.nodes[node];
