@@ -396,12 +396,19 @@ fn to_scores(c: &mut Cluster, dependent: RscIx, primary: RscIx, ix: usize) {
 
 fn to_priority(c: &mut Cluster, dependent: RscIx, primary: RscIx, ix: usize) {
     let col = c.colocations[ix].clone();
-    let (Some(a), Some(b)) = (c.rscs[dependent].assigned, c.rscs[primary].assigned) else {
+    let must = col.score >= INFINITY && col.dependent_role == Role::Promoted;
+    let Some(a) = c.rscs[dependent].assigned else {
+        return;
+    };
+    let Some(b) = c.rscs[primary].assigned else {
+        if must {
+            c.rscs[dependent].promotion_priority = -INFINITY;
+        }
         return;
     };
     let same = attribute(c, a, &col.attribute) == attribute(c, b, &col.attribute);
     if !same {
-        if col.score >= INFINITY && col.dependent_role == Role::Promoted {
+        if must {
             c.rscs[dependent].promotion_priority = -INFINITY;
         }
         return;

@@ -184,7 +184,8 @@ fn ban_unusable(c: &mut Cluster, owner: RscIx, instance: RscIx, per_node: u32) {
     let nodes: Vec<NodeIx> = c.rscs[instance].allowed.nodes().collect();
     for node in nodes {
         let room = c.rscs[owner].allowed.get(node);
-        if !removed && c.can_run(node) && room.is_some_and(|e| e.count < per_node) {
+        if !removed && c.can_run(node) && room.is_some_and(|e| e.score >= 0 && e.count < per_node)
+        {
             continue;
         }
         let parts = std::iter::once(instance).chain(c.rscs[instance].children.clone());
