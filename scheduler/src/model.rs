@@ -203,7 +203,6 @@ pub(crate) struct CloneSettings {
     pub(crate) promoted_max: u32,
     pub(crate) promoted_node_max: u32,
     pub(crate) min: u32,
-    pub(crate) interleave: bool,
     pub(crate) ordered: bool,
     /// Instances beyond the configured ones were found active.
     pub(crate) total: u32,
@@ -317,6 +316,7 @@ pub(crate) struct Rsc {
     pub(crate) role: Role,
     pub(crate) next_role: Role,
     pub(crate) pending_op: Option<String>,
+    pub(crate) pending_node: Option<NodeIx>,
     pub(crate) lock_node: Option<NodeIx>,
     pub(crate) lock_time_s: i64,
 
@@ -330,7 +330,8 @@ pub(crate) struct Rsc {
     pub(crate) locations: Vec<usize>,
     pub(crate) tickets: Vec<usize>,
     pub(crate) op_meta: Vec<(Task, u32, Rc<OpMeta>)>,
-    pub(crate) failures: Vec<(NodeIx, Element)>,
+    /// Monitors whose failure expired: node, operation, interval.
+    pub(crate) monitors_to_renew: Vec<(NodeIx, String, u32)>,
 }
 
 /// What an action does.
@@ -648,6 +649,12 @@ impl<'a> Cluster<'a> {
             .iter()
             .flat_map(|c| self.primitives(*c))
             .collect()
+    }
+
+    /// Whether a resource is part of a bundle.
+    pub(crate) fn is_bundled(&self, rsc: RscIx) -> bool {
+        let top = self.uber_parent(rsc, true);
+        top != rsc && self.rscs[top].kind == Kind::Bundle
     }
 
     pub(crate) fn is_guest(&self, node: NodeIx) -> bool {
