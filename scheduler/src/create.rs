@@ -470,8 +470,7 @@ fn primitive(c: &mut Cluster, rsc: RscIx) {
     }
     let (current, all_active, clean_active) = c.active_node(rsc);
     for node in c.rscs[rsc].dangling_migrations.clone() {
-        let ix = actions::stop(c, rsc, node, false);
-        actions::set_reason(c, ix, "dangling migration", false);
+        actions::stop(c, rsc, node, false);
     }
     let mut multiply_active = false;
     let mut need_stop = false;

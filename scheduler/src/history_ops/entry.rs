@@ -35,6 +35,12 @@ pub(super) fn unpack<'e>(
             return;
         }
     }
+    if entry.is_masked_probe() && !c.is_bundled(rsc) {
+        // Where the agent is missing the resource is not running, and will not.
+        success(c, rsc, node, entry, entry.target_rc, state);
+        note_failure(c, node, entry);
+        return ban_top(c, rsc, Some(node), "masked-probe-failure");
+    }
     match entry.status {
         exec::PENDING => pending(c, rsc, node, entry),
         exec::DONE => success(c, rsc, node, entry, entry.rc, state),
@@ -113,10 +119,6 @@ fn remap(
         if !expired && (!c.nodes[node].shutdown || c.nodes[node].online) {
             note_failure(c, node, entry);
         }
-    }
-    if entry.is_masked_probe() && !c.is_bundled(rsc) {
-        entry.status = exec::DONE;
-        entry.rc = ocf::NOT_RUNNING;
     }
     match entry.status {
         exec::DONE | exec::ERROR => {}
@@ -242,7 +244,7 @@ fn success<'e>(
                 }
             }
             Task::Start | Task::MigrateFrom => {
-                c.rscs[rsc].role = Role::Started;
+                set_active(c, rsc);
                 clears = true;
             }
             Task::Stop => {
