@@ -244,7 +244,7 @@ fn success<'e>(
                 }
             }
             Task::Start | Task::MigrateFrom => {
-                set_active(c, rsc);
+                c.rscs[rsc].role = Role::Started;
                 clears = true;
             }
             Task::Stop => {
