@@ -358,10 +358,20 @@ fn role_of(c: &Cluster, rsc: RscIx) -> RscIx {
     crate::bundle::bundled_in_container(c, rsc).unwrap_or(rsc)
 }
 
-fn attribute<'n>(c: &'n Cluster, node: NodeIx, name: &Option<String>) -> Option<&'n str> {
-    match name {
-        None => Some(&c.nodes[node].name),
-        Some(name) if name == "#uname" => Some(&c.nodes[node].name),
+/// The value by which nodes are compared for a resource. Inside a bundle's container that of its host counts.
+fn attribute<'n>(
+    c: &'n Cluster,
+    node: NodeIx,
+    name: &Option<String>,
+    rsc: RscIx,
+) -> Option<&'n str> {
+    let mut node = node;
+    if c.nodes[node].bundle && c.is_bundled(rsc) {
+        let container = c.nodes[node].connection.and_then(|r| c.rscs[r].container)?;
+        node = c.rscs[container].assigned?;
+    }
+    match name.as_deref() {
+        None | Some("#uname") => Some(&c.nodes[node].name),
         Some(name) => c.nodes[node].attrs.get(name).map(String::as_str),
     }
 }
@@ -373,7 +383,7 @@ fn to_scores(c: &mut Cluster, dependent: RscIx, primary: RscIx, ix: usize) {
         return;
     }
     let wanted = place
-        .and_then(|node| attribute(c, node, &col.attribute))
+        .and_then(|node| attribute(c, node, &col.attribute, primary))
         .map(str::to_owned);
     let mut work = c.rscs[dependent].allowed.clone();
     for (node, entry) in work.entries_mut() {
@@ -381,7 +391,7 @@ fn to_scores(c: &mut Cluster, dependent: RscIx, primary: RscIx, ix: usize) {
             entry.score = score::add(-col.score, entry.score);
             continue;
         }
-        if attribute(c, node, &col.attribute) == wanted.as_deref() {
+        if attribute(c, node, &col.attribute, dependent) == wanted.as_deref() {
             if col.score < INFINITY {
                 entry.score = score::add(col.score, entry.score);
             }
@@ -406,7 +416,7 @@ fn to_priority(c: &mut Cluster, dependent: RscIx, primary: RscIx, ix: usize) {
         }
         return;
     };
-    let same = attribute(c, a, &col.attribute) == attribute(c, b, &col.attribute);
+    let same = attribute(c, a, &col.attribute, dependent) == attribute(c, b, &col.attribute, primary);
     if !same {
         if must {
             c.rscs[dependent].promotion_priority = -INFINITY;
@@ -456,22 +466,34 @@ fn clone_as_primary(c: &mut Cluster, dependent: RscIx, clone: RscIx, ix: usize) 
             .filter(|i| !blocked_anywhere(c, **i))
             .filter_map(|i| location(c, *i))
             .collect();
-        let names: Vec<Option<String>> = nodes
-            .iter()
-            .map(|n| attribute(c, *n, &col.attribute).map(str::to_owned))
-            .collect();
-        let mut table = std::mem::take(&mut c.rscs[dependent].allowed);
-        for (node, entry) in table.entries_mut() {
-            let value = attribute(c, node, &col.attribute).map(str::to_owned);
-            if !names.contains(&value) {
-                entry.score = -INFINITY;
-            }
-        }
-        c.rscs[dependent].allowed = table;
+        keep_to(c, dependent, clone, ix, &nodes);
         return;
     }
     for instance in children {
         apply(c, dependent, instance, ix, false);
+    }
+}
+
+/// Bans a dependent from every node that does not match one of its primary's.
+pub(crate) fn keep_to(
+    c: &mut Cluster,
+    dependent: RscIx,
+    primary: RscIx,
+    ix: usize,
+    nodes: &[NodeIx],
+) {
+    let name = c.colocations[ix].attribute.clone();
+    let value = |node: NodeIx, rsc: RscIx| attribute(c, node, &name, rsc).map(str::to_owned);
+    let values: Vec<Option<String>> = nodes.iter().map(|n| value(*n, primary)).collect();
+    let mine: Vec<NodeIx> = c.rscs[dependent].allowed.nodes().collect();
+    let out: Vec<NodeIx> = mine
+        .into_iter()
+        .filter(|node| !values.contains(&value(*node, dependent)))
+        .collect();
+    for node in out {
+        if let Some(entry) = c.rscs[dependent].allowed.get_mut(node) {
+            entry.score = -INFINITY;
+        }
     }
 }
 
@@ -516,10 +538,10 @@ fn promotable_to_scores(c: &mut Cluster, dependent: RscIx, clone: RscIx, ix: usi
         chosen.push(node);
         own_scores.push(first_score(c, instance, node));
         if col.score < INFINITY {
-            let wanted = attribute(c, node, &col.attribute).map(str::to_owned);
+            let wanted = attribute(c, node, &col.attribute, clone).map(str::to_owned);
             let mut table = std::mem::take(&mut c.rscs[dependent].allowed);
             for (n, entry) in table.entries_mut() {
-                if attribute(c, n, &col.attribute) == wanted.as_deref() {
+                if attribute(c, n, &col.attribute, dependent) == wanted.as_deref() {
                     entry.score = score::add(entry.score, col.score);
                 }
             }
@@ -534,11 +556,11 @@ fn promotable_to_scores(c: &mut Cluster, dependent: RscIx, clone: RscIx, ix: usi
     }
     let values: Vec<Option<String>> = chosen
         .iter()
-        .map(|n| attribute(c, *n, &col.attribute).map(str::to_owned))
+        .map(|n| attribute(c, *n, &col.attribute, clone).map(str::to_owned))
         .collect();
     let mut table = std::mem::take(&mut c.rscs[dependent].allowed);
     for (n, entry) in table.entries_mut() {
-        let value = attribute(c, n, &col.attribute).map(str::to_owned);
+        let value = attribute(c, n, &col.attribute, dependent).map(str::to_owned);
         if let Some(at) = values.iter().position(|v| *v == value) {
             entry.score = score::add(entry.score, own_scores[at]);
         } else {
@@ -674,8 +696,8 @@ fn add_matching(
     let promoted = promoted_preferences(c, source, target, ix);
     let own = promoted.as_ref().unwrap_or(&c.rscs[source].allowed);
     for (node, entry) in table.entries_mut() {
-        let value = attribute(c, node, &name);
-        let score = best_matching(c, own, &name, value, node);
+        let value = attribute(c, node, &name, target);
+        let score = best_matching(c, source, own, &name, value, node);
         if factor < 0.0 && score < 0 && !allowed_on_one(c, c.colocations[ix].dependent) {
             // What the dependent avoids is no reason to go there, unless it has but one node to be on.
             continue;
@@ -744,12 +766,13 @@ fn promoted_preferences(
 
 fn best_matching(
     c: &Cluster,
+    source: RscIx,
     table: &NodeTable,
     name: &Option<String>,
     value: Option<&str>,
     same: NodeIx,
 ) -> i32 {
-    if name.is_none() {
+    if name.is_none() && !c.nodes[same].bundle {
         return match table.get(same) {
             Some(entry) if c.can_run(same) => entry.score.max(-INFINITY),
             _ => -INFINITY,
@@ -757,7 +780,7 @@ fn best_matching(
     }
     table
         .entries()
-        .filter(|(node, _)| c.can_run(*node) && attribute(c, *node, name) == value)
+        .filter(|(node, _)| c.can_run(*node) && attribute(c, *node, name, source) == value)
         .map(|(_, e)| e.score)
         .max()
         .unwrap_or(-INFINITY)

@@ -234,7 +234,8 @@ fn internal_clone(c: &mut Cluster, rsc: RscIx) {
     }
 }
 
-fn internal_promotable(c: &mut Cluster, rsc: RscIx, children: &[RscIx], ordered: bool) {
+/// Changes of role wait for those that free what they need.
+pub(crate) fn promotable_restart(c: &mut Cluster, rsc: RscIx) {
     for (first, then) in [
         (Task::Stopped, Task::Start),
         (Task::Stopped, Task::Promote),
@@ -246,6 +247,10 @@ fn internal_promotable(c: &mut Cluster, rsc: RscIx, children: &[RscIx], ordered:
     ] {
         order_tasks(c, rsc, first, rsc, then, ar::ORDERED);
     }
+}
+
+fn internal_promotable(c: &mut Cluster, rsc: RscIx, children: &[RscIx], ordered: bool) {
+    promotable_restart(c, rsc);
     let (graphed, done) = (
         ar::THEN_IMPLIES_FIRST_GRAPHED,
         ar::FIRST_IMPLIES_THEN_GRAPHED,

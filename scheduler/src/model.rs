@@ -146,6 +146,8 @@ pub(crate) struct Node {
     pub(crate) remote_was_fenced: bool,
     pub(crate) remote_maintenance: bool,
     pub(crate) history_unpacked: bool,
+    /// The inside of a bundle's container, for its own resource only.
+    pub(crate) bundle: bool,
     pub(crate) health: i32,
     /// Whether losing it counts for `priority-fencing-delay`.
     pub(crate) lost_contact: bool,
@@ -224,6 +226,10 @@ pub(crate) struct Notices {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Replica {
     pub(crate) container: RscIx,
+    pub(crate) ip: Option<RscIx>,
+    /// The connection into the container.
+    pub(crate) remote: Option<RscIx>,
+    pub(crate) address: Option<String>,
     pub(crate) child: Option<RscIx>,
     pub(crate) node: Option<NodeIx>,
 }
@@ -233,6 +239,9 @@ pub(crate) struct Replica {
 pub(crate) struct BundleSettings {
     pub(crate) replicas: Vec<Replica>,
     pub(crate) per_host: u32,
+    pub(crate) image: String,
+    /// The clone of what runs inside.
+    pub(crate) child: Option<RscIx>,
 }
 
 #[derive(Clone, Debug)]

@@ -118,6 +118,9 @@ fn wanted(c: &Cluster, rsc: RscIx, node: NodeIx) -> bool {
     if entry.is_some_and(|e| e.discover == Discover::Never) {
         return false;
     }
+    if c.nodes[node].bundle && !entry.is_some_and(|e| e.discover == Discover::Exclusive) {
+        return false;
+    }
     if r.container.is_some() && !r.is_remote || r.removed {
         return false;
     }

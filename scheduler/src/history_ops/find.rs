@@ -183,27 +183,13 @@ pub(super) fn create_removed(c: &mut Cluster, xml: &Element) -> RscIx {
     if c.rscs[ix].is_remote {
         removed_remote(c, ix);
     }
-    if part_of_bundle(c, id) {
-        // Bundles are not scheduled: what belongs to one is left as it is.
-        c.rscs[ix].managed = false;
-    } else if c.options.stop_removed {
+    if c.options.stop_removed {
         // Banned everywhere, so that it stops; probing it makes no sense.
         location_all(c, ix);
     } else {
         c.rscs[ix].managed = false;
     }
     ix
-}
-
-/// Whether a name is that of a part of a configured bundle.
-fn part_of_bundle(c: &Cluster, id: &str) -> bool {
-    c.rscs
-        .iter()
-        .filter(|r| r.kind == Kind::Bundle)
-        .any(|bundle| {
-            id.strip_prefix(bundle.id.as_str())
-                .is_some_and(|rest| rest.starts_with('-'))
-        })
 }
 
 fn removed_remote(c: &mut Cluster, ix: RscIx) {
