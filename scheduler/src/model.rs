@@ -161,6 +161,13 @@ pub(crate) struct Node {
     pub(crate) shutdown_at_s: i64,
 }
 
+impl Node {
+    /// Whether the node asked to leave.
+    pub(crate) fn shutdown_requested(&self) -> bool {
+        self.attrs.get("shutdown").is_some_and(|v| v != "0")
+    }
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     #[default]

@@ -45,7 +45,7 @@ pub(super) fn of_rsc(c: &mut Cluster, rsc: RscIx, act: ActIx, node: Option<NodeI
 }
 
 /// The operation of the parts that an action of a collection stands for.
-pub(super) fn base_task(c: &Cluster, act: ActIx) -> Task {
+pub(crate) fn base_task(c: &Cluster, act: ActIx) -> Task {
     let a = &c.acts[act];
     if !matches!(a.task, Task::Notify | Task::Notified) {
         return original_task(a.task);
