@@ -3,7 +3,7 @@
 use crate::{
     colocation, failures, instances,
     model::{Cluster, Discover, Kind, NodeIx, Role, RscIx, Task},
-    options::Placement,
+    options::{NoQuorum, Placement},
     score::{self, INFINITY},
     utilization,
 };
@@ -366,6 +366,10 @@ fn primitive(
     if c.rscs[rsc].next_role == Role::Stopped {
         add_node_score(c, rsc, None, -INFINITY, "target-role");
     }
+    let r = &mut c.rscs[rsc];
+    if r.next_role > r.role && !c.quorate && c.options.no_quorum == NoQuorum::Freeze {
+        r.next_role = r.role;
+    }
     show_scores(c, rsc);
     if c.options.fencing && c.rscs[rsc].is_fence_device && !c.have_fence_device {
         c.rscs[rsc].managed = false;
@@ -405,7 +409,9 @@ fn best_node(c: &mut Cluster, rsc: RscIx, prefer: Option<NodeIx>, stop_if_fail: 
             .parent
             .is_some_and(|p| c.rscs[p].kind == Kind::Clone && c.rscs[p].unique);
         if let Some(best) =
-            chosen.filter(|best| !unique_instance && available(c, rsc, *best, true, false))
+            chosen.filter(|best| {
+                !unique_instance && score_of(c, *best) > 0 && c.can_run(*best)
+            })
             && let Some(running) = c.current_node(rsc).filter(|n| c.can_run(*n))
         {
             let top = score_of(c, best);

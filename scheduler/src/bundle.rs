@@ -1,38 +1,38 @@
-//! Bundles: replicas of a container, each with an address, a guest node and a resource inside.
+//! Bundles: replicas of a container, each with (as configured) an address, a connection into it that makes it a
+//! guest node, and the resource that runs inside.
+//!
+//! The parts are ordinary resources; what is here is how they stand to each other and to the bundle as a whole.
 
-use cib::Element;
+mod unpack;
 
-use crate::model::{Cluster, Kind, RscIx};
+use crate::{
+    actions, assign, colocation, constraints, create, failures, instances,
+    model::{Cluster, Kind, NodeIx, Replica, Role, RscIx, Task, ar},
+    ordering::order_tasks,
+    score::INFINITY,
+};
+pub(crate) use unpack::unpack;
 
-/// Reads a bundle.
-pub(crate) fn unpack(c: &mut Cluster, ix: RscIx, xml: &Element) {
-    let text = format!(
-        "line {}: bundle '{}' is not scheduled",
-        xml.line(),
-        c.rscs[ix].id
-    );
-    c.problem(text);
+fn replicas(c: &Cluster, bundle: RscIx) -> Vec<Replica> {
+    let settings = c.rscs[bundle].bundle.as_ref();
+    settings.map_or_else(Vec::new, |s| s.replicas.clone())
 }
 
-/// Applies a location constraint to the parts of a bundle.
-pub(crate) fn apply_location(_c: &mut Cluster, _rsc: RscIx, _ix: usize) {}
-
-/// Places a bundle.
-pub(crate) fn assign(c: &mut Cluster, rsc: RscIx, _stop_if_fail: bool) {
-    c.rscs[rsc].unassigned = false;
+/// The clone of what runs inside.
+fn bundled(c: &Cluster, bundle: RscIx) -> Option<RscIx> {
+    c.rscs[bundle].bundle.as_ref().and_then(|s| s.child)
 }
 
-/// Whether the constraints of a bundle hold for a part of it.
-pub(crate) fn represents(_c: &Cluster, bundle: RscIx, part: RscIx) -> bool {
-    bundle == part
-}
-
-/// Applies a colocation with a bundle.
-pub(crate) fn as_primary(_c: &mut Cluster, _dependent: RscIx, _bundle: RscIx, _ix: usize) {}
-
-/// The resource inside a bundle's container.
-pub(crate) fn bundled_in_container(_c: &Cluster, _rsc: RscIx) -> Option<RscIx> {
-    None
+/// The bundle a part belongs to, with its replica.
+fn replica_of<'c>(c: &'c Cluster, part: RscIx) -> Option<&'c Replica> {
+    let top = c.uber_parent(part, true);
+    let settings = c.rscs[top].bundle.as_ref()?;
+    settings.replicas.iter().find(|r| {
+        r.container == part
+            || r.remote == Some(part)
+            || r.ip == Some(part)
+            || r.child == Some(part)
+    })
 }
 
 /// What counts as an instance of a clone or bundle.
@@ -44,21 +44,321 @@ pub(crate) fn instances(c: &Cluster, rsc: RscIx) -> Vec<RscIx> {
     }
 }
 
+/// The resource inside a bundle's container.
+pub(crate) fn bundled_in_container(c: &Cluster, rsc: RscIx) -> Option<RscIx> {
+    replica_of(c, rsc)
+        .filter(|r| r.container == rsc)
+        .and_then(|r| r.child)
+}
+
+/// The resources a bundle is made of, replica by replica.
+pub(crate) fn parts(c: &Cluster, bundle: RscIx) -> Vec<RscIx> {
+    replicas(c, bundle)
+        .into_iter()
+        .flat_map(|r| [r.ip, Some(r.container), r.remote, r.child])
+        .flatten()
+        .collect()
+}
+
+/// Whether the constraints of a bundle hold for a part of it: its containers and what runs inside.
+pub(crate) fn represents(c: &Cluster, bundle: RscIx, part: RscIx) -> bool {
+    if bundle == part || bundled(c, bundle) == Some(part) {
+        return true;
+    }
+    match replica_of(c, part) {
+        Some(replica) => replica.container == part || replica.child == Some(part),
+        None => false,
+    }
+}
+
+/// Applies a location constraint to the parts of a bundle.
+pub(crate) fn apply_location(c: &mut Cluster, bundle: RscIx, ix: usize) {
+    for replica in replicas(c, bundle) {
+        for part in std::iter::once(replica.container).chain(replica.ip) {
+            assign::apply_location_here(c, part, ix, false);
+        }
+    }
+    let role = c.locations[ix].role;
+    if let Some(child) = bundled(c, bundle).filter(|_| role > Role::Started) {
+        assign::apply_location_here(c, child, ix, false);
+        if !c.rscs[child].locations.contains(&ix) {
+            c.rscs[child].locations.push(ix);
+        }
+    }
+}
+
+/// Places a bundle: the containers first, then what belongs to each, then what runs inside.
+pub(crate) fn assign(c: &mut Cluster, bundle: RscIx, stop_if_fail: bool) {
+    if !c.rscs[bundle].unassigned || c.rscs[bundle].assigning {
+        return;
+    }
+    c.rscs[bundle].assigning = true;
+    assign::show_scores(c, bundle);
+    let mut containers = instances(c, bundle);
+    instances::sort(c, &mut containers);
+    let (max, per_host) = c.rscs[bundle]
+        .bundle
+        .as_ref()
+        .map_or((0, 1), |b| (b.replicas.len(), b.per_host));
+    let max = u32::try_from(max).unwrap_or(u32::MAX);
+    instances::assign_instances(c, bundle, &containers, max, per_host);
+    for replica in replicas(c, bundle) {
+        assign_replica(c, &replica, stop_if_fail);
+    }
+    if let Some(child) = bundled(c, bundle) {
+        let guests: Vec<NodeIx> = replicas(c, bundle).iter().filter_map(|r| r.node).collect();
+        for (node, entry) in c.rscs[child].allowed.entries_mut() {
+            entry.score = if guests.contains(&node) { 0 } else { -INFINITY };
+        }
+        assign::assign(c, child, None, stop_if_fail);
+    }
+    c.rscs[bundle].assigning = false;
+    c.rscs[bundle].unassigned = false;
+}
+
+fn assign_replica(c: &mut Cluster, replica: &Replica, stop_if_fail: bool) {
+    if let Some(ip) = replica.ip {
+        assign::assign(c, ip, None, stop_if_fail);
+    }
+    let host = c.rscs[replica.container].assigned;
+    if let Some(remote) = replica.remote {
+        let beside = host
+            .filter(|h| c.is_remote_node(*h))
+            .and_then(|h| c.nodes[h].connection);
+        if let Some(beside) = beside {
+            // A connection through a remote node starts from the member that is connected to it.
+            let id = "#replica-remote-with-host-remote".into();
+            let (dependent, primary) = ((remote, Role::Unknown), (beside, Role::Unknown));
+            constraints::new(c, &id, None, INFINITY, dependent, primary, true);
+        }
+        assign::assign(c, remote, None, stop_if_fail);
+    }
+    let Some(child) = replica.child else {
+        return;
+    };
+    for node in c.rscs[child].allowed.nodes().collect::<Vec<_>>() {
+        let open =
+            Some(node) == replica.node && failures::threshold_reached(c, child, node).is_none();
+        if let Some(entry) = c.rscs[child].allowed.get_mut(node) {
+            if open {
+                entry.score = INFINITY;
+            } else if Some(node) != replica.node {
+                entry.score = -INFINITY;
+            }
+        }
+    }
+    let parent = c.rscs[child].parent;
+    for value in [true, false] {
+        if let Some(parent) = parent {
+            c.rscs[parent].assigning = value;
+        }
+        if value {
+            assign::assign(c, child, replica.node, stop_if_fail);
+        }
+    }
+}
+
+/// Applies a colocation with a bundle: what counts is where its containers are.
+pub(crate) fn as_primary(c: &mut Cluster, dependent: RscIx, bundle: RscIx, ix: usize) {
+    if c.rscs[bundle].unassigned {
+        return;
+    }
+    let col = c.colocations[ix].clone();
+    if matches!(c.rscs[col.dependent].kind, Kind::Clone | Kind::Bundle) {
+        match instances::compatible(c, dependent, bundle, Role::Unknown, false) {
+            Some(container) => colocation::apply(c, dependent, container, ix, true),
+            None if col.score >= INFINITY => {
+                assign::place(c, dependent, None, true, true);
+            }
+            None => {}
+        }
+        return;
+    }
+    let mut hosts = Vec::new();
+    for replica in replicas(c, bundle) {
+        if col.score < INFINITY {
+            colocation::apply(c, dependent, replica.container, ix, false);
+            continue;
+        }
+        let Some(host) = c.rscs[replica.container].assigned else {
+            continue;
+        };
+        let demoted = replica
+            .child
+            .is_none_or(|child| c.rscs[child].next_role < Role::Promoted);
+        let unfit = col.primary_role >= Role::Promoted && demoted;
+        if !unfit && !colocation::blocked_anywhere(c, replica.container) {
+            hosts.push(host);
+        }
+    }
+    if col.score >= INFINITY {
+        colocation::keep_to(c, dependent, bundle, ix, &hosts);
+    }
+}
+
 /// Orderings within a bundle.
-pub(crate) fn internal(_c: &mut Cluster, _rsc: RscIx) {}
+pub(crate) fn internal(c: &mut Cluster, bundle: RscIx) {
+    for replica in replicas(c, bundle) {
+        internal_replica(c, bundle, &replica);
+    }
+    let Some(child) = bundled(c, bundle) else {
+        return;
+    };
+    let (begin, done) = (
+        ar::THEN_IMPLIES_FIRST_GRAPHED,
+        ar::FIRST_IMPLIES_THEN_GRAPHED,
+    );
+    order_tasks(c, bundle, Task::Start, child, Task::Start, begin);
+    order_tasks(c, child, Task::Running, bundle, Task::Running, done);
+    order_tasks(c, bundle, Task::Stop, child, Task::Stop, begin);
+    order_tasks(c, child, Task::Stopped, bundle, Task::Stopped, done);
+    create::internal(c, child);
+    if c.rscs[child].promotable {
+        create::promotable_restart(c, bundle);
+        order_tasks(c, bundle, Task::Demote, child, Task::Demote, begin);
+        order_tasks(c, child, Task::Demoted, bundle, Task::Demoted, done);
+        order_tasks(c, bundle, Task::Promote, child, Task::Promote, begin);
+        order_tasks(c, child, Task::Promoted, bundle, Task::Promoted, done);
+    }
+}
+
+fn internal_replica(c: &mut Cluster, bundle: RscIx, replica: &Replica) {
+    let container = replica.container;
+    create::internal(c, container);
+    let (begin, done) = (
+        ar::THEN_IMPLIES_FIRST_GRAPHED,
+        ar::FIRST_IMPLIES_THEN_GRAPHED,
+    );
+    let blocks = ar::UNRUNNABLE_FIRST_BLOCKS;
+    order_tasks(c, bundle, Task::Start, container, Task::Start, blocks | begin);
+    if let Some(child) = replica.child {
+        order_tasks(c, bundle, Task::Stop, child, Task::Stop, begin);
+    }
+    order_tasks(c, bundle, Task::Stop, container, Task::Stop, begin);
+    order_tasks(c, container, Task::Start, bundle, Task::Running, done);
+    order_tasks(c, container, Task::Stop, bundle, Task::Stopped, done);
+    if let Some(ip) = replica.ip {
+        create::internal(c, ip);
+        order_tasks(c, ip, Task::Start, container, Task::Start, blocks);
+        order_tasks(c, container, Task::Stop, ip, Task::Stop, ar::THEN_IMPLIES_FIRST);
+        let (dependent, primary) = ((ip, Role::Unknown), (container, Role::Unknown));
+        let id = "#ip-with-container".into();
+        constraints::new(c, &id, None, INFINITY, dependent, primary, true);
+    }
+    if let Some(remote) = replica.remote {
+        create::internal(c, remote);
+    }
+}
 
 /// Makes the actions of a bundle.
-pub(crate) fn create(_c: &mut Cluster, _rsc: RscIx) {}
+pub(crate) fn create(c: &mut Cluster, bundle: RscIx) {
+    for replica in replicas(c, bundle) {
+        let parts = [replica.ip, Some(replica.container), replica.remote];
+        for part in parts.into_iter().flatten() {
+            create::create(c, part);
+        }
+    }
+    create::collective(c, bundle);
+    let Some(child) = bundled(c, bundle) else {
+        return;
+    };
+    create::create(c, child);
+    if c.rscs[child].promotable {
+        for task in [Task::Promote, Task::Promoted, Task::Demote, Task::Demoted] {
+            let ix = create::pseudo(c, bundle, task, true, true);
+            if matches!(task, Task::Promoted | Task::Demoted) {
+                c.acts[ix].priority = INFINITY;
+            }
+        }
+    }
+}
 
-/// Makes the probes of a bundle.
-pub(crate) fn probe(_c: &mut Cluster, _rsc: RscIx, _node: usize) -> bool {
-    false
+/// Makes the probes of a bundle on a node. Whether there is any.
+pub(crate) fn probe(c: &mut Cluster, bundle: RscIx, node: NodeIx) -> bool {
+    let per_host = c.rscs[bundle].bundle.as_ref().map_or(1, |b| b.per_host);
+    let all = replicas(c, bundle);
+    let mut any = false;
+    for (at, replica) in all.iter().enumerate() {
+        if let Some(ip) = replica.ip {
+            any |= crate::probes::probe(c, ip, node);
+        }
+        if let Some(child) = replica.child.filter(|_| replica.node == Some(node)) {
+            any |= crate::probes::probe(c, child, node);
+        }
+        if crate::probes::probe(c, replica.container, node) {
+            any = true;
+            let others = all.iter().enumerate().filter(|(o, _)| *o != at);
+            for (_, other) in others.filter(|_| per_host == 1) {
+                // No second container starts there before it is known that none runs.
+                order_tasks(
+                    c,
+                    replica.container,
+                    Task::Monitor,
+                    other.container,
+                    Task::Start,
+                    ar::ORDERED | ar::IF_ON_SAME_NODE,
+                );
+            }
+        }
+        if let Some(remote) = replica.remote
+            && crate::probes::probe(c, remote, node)
+        {
+            any = true;
+            // Where to connect to is known when the container's place is.
+            let probe = actions::action(c, remote, Task::Monitor, 0, Some(node), true);
+            crate::ordering::order_task_action(
+                c,
+                replica.container,
+                Task::Start,
+                probe,
+                ar::NESTED_REMOTE_PROBE,
+            );
+        }
+    }
+    any
+}
+
+/// The host whose name stands for `#uname` in the address of a connection into a container.
+pub(crate) fn remote_address(c: &Cluster, rsc: RscIx) -> Option<NodeIx> {
+    let replica = replica_of(c, rsc).filter(|r| r.remote == Some(rsc))?;
+    let container = replica.container;
+    c.rscs[container]
+        .assigned
+        .or_else(|| c.current_node(container))
 }
 
 /// A bundle's state as text.
-pub(crate) fn text(_c: &Cluster, _rsc: RscIx, _depth: usize, _out: &mut Vec<String>) {}
-
-/// The resources a bundle is made of.
-pub(crate) fn parts(_c: &Cluster, _rsc: RscIx) -> Vec<RscIx> {
-    Vec::new()
+pub(crate) fn text(c: &Cluster, bundle: RscIx, depth: usize, out: &mut Vec<String>) {
+    let r = &c.rscs[bundle];
+    let Some(settings) = &r.bundle else {
+        return;
+    };
+    let set = if settings.replicas.len() > 1 {
+        " set"
+    } else {
+        ""
+    };
+    let unique = if r.unique { " (unique)" } else { "" };
+    let state = if r.maintenance {
+        " (maintenance)"
+    } else if !r.managed {
+        " (unmanaged)"
+    } else {
+        ""
+    };
+    let indent = "  ".repeat(depth);
+    out.push(format!(
+        "{indent}* Container bundle{set}: {} [{}]{unique}{state}:",
+        r.id, settings.image
+    ));
+    for replica in &settings.replicas {
+        let shown = replica.child.unwrap_or(replica.container);
+        let mut name = c.rscs[replica.remote.unwrap_or(replica.container)].id.clone();
+        if let Some(address) = &replica.address {
+            name.push_str(&format!(" ({address})"));
+        }
+        let host = c.current_node(replica.container);
+        let line = unpack::on_host(c, shown, &name, host);
+        out.push(format!("{indent}  * {line}"));
+    }
 }

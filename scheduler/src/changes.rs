@@ -6,7 +6,7 @@ use cib::Element;
 
 use crate::{
     actions, digest, failures,
-    history_ops::{self, base_name},
+    history_ops::{self, Entry, base_name},
     model::{Cluster, Kind, NodeIx, RscIx, Task, ar},
     ordering::{order_action_task, order_tasks},
     recurring, resources, score,
@@ -157,6 +157,11 @@ fn check_op(c: &mut Cluster, rsc: RscIx, node: NodeIx, op: &Element, name: &str,
         }
         return;
     }
+    let expired = c.rscs[rsc].monitors_to_renew.iter();
+    let mut expired = expired.filter(|(n, o, i)| (*n, o.as_str(), *i) == (node, name, interval_ms));
+    if expired.next().is_some() {
+        return force(c, rsc, Task::parse(name), interval_ms, node);
+    }
     let Some(d) = compare(c, rsc, node, op, name, interval_ms) else {
         return;
     };
@@ -226,6 +231,12 @@ fn compare(
             || restart == Some(true) && interval_ms == 0,
         reloadable: restart.is_some(),
     })
+}
+
+/// Whether a resource's parameters are not those an operation was done with.
+pub(crate) fn params_changed(c: &mut Cluster, rsc: RscIx, node: NodeIx, entry: &Entry) -> bool {
+    compare(c, rsc, node, entry.xml, entry.name, entry.interval_ms)
+        .is_some_and(|d| d.all_changed || d.restart_changed)
 }
 
 /// Parameters an operation's digest is made of.

@@ -72,11 +72,13 @@ fn apply_this_with(c: &mut Cluster, ix: usize, rsc: RscIx) {
 pub(crate) fn add_dependent_scores(c: &mut Cluster, ix: usize, target: RscIx) {
     let col = &c.colocations[ix];
     let (dependent, factor) = (col.dependent, col.score as f32 / INFINITY as f32);
-    let mut table = std::mem::take(&mut c.rscs[target].allowed);
-    // The table is lent out: those who look at the target's own scores meanwhile see what it was.
-    c.rscs[target].allowed = table.clone();
+    if !has_influence(c, ix, None) {
+        return;
+    }
+    // Those who look at the target's own scores meanwhile see what they were.
+    let mut table = c.rscs[target].allowed.clone();
     // A clone has many places: what a dependent dislikes is no reason to ban one.
-    let collective = matches!(c.rscs[target].kind, Kind::Clone | Kind::Bundle);
+    let collective = c.rscs[target].kind == Kind::Clone;
     let select = Select {
         this_with: false,
         nonnegative: collective,
@@ -97,26 +99,56 @@ pub(crate) fn this_with(c: &Cluster, rsc: RscIx) -> Vec<usize> {
 fn collect_this_with(c: &Cluster, rsc: RscIx, origin: RscIx, out: &mut Vec<usize>) {
     let r = &c.rscs[rsc];
     match r.kind {
+        Kind::Primitive => own_or_explicit(c, rsc, origin, &r.this_with, out),
         Kind::Group => {
             let first = r.children.first() == Some(&origin) || !c.is_group_colocated(rsc);
-            if origin == rsc || first {
-                out.extend(&r.this_with);
-                if let Some(parent) = r.parent {
-                    collect_this_with(c, parent, origin, out);
+            if origin != rsc && !first {
+                return after_unmanaged(c, rsc, origin, out);
+            }
+            out.extend(&r.this_with);
+            if let Some(parent) = r.parent {
+                collect_this_with(c, parent, origin, out);
+            }
+            if c.is_group_colocated(rsc) {
+                for member in r.children.iter().filter(|m| **m != origin) {
+                    own_or_explicit(c, *member, origin, &c.rscs[*member].this_with, out);
                 }
             }
+            return;
         }
         Kind::Bundle => {
             if crate::bundle::represents(c, rsc, origin) {
                 out.extend(&r.this_with);
             }
+            return;
         }
-        _ => {
-            out.extend(&r.this_with);
-            if let Some(parent) = r.parent {
-                collect_this_with(c, parent, origin, out);
-            }
-        }
+        Kind::Clone => out.extend(&r.this_with),
+    }
+    if let Some(parent) = r.parent.filter(|_| rsc == origin || r.kind == Kind::Clone) {
+        collect_this_with(c, parent, origin, out);
+    }
+}
+
+/// All colocations for the resource itself; for what contains it, only those that somebody configured.
+fn own_or_explicit(
+    c: &Cluster,
+    rsc: RscIx,
+    origin: RscIx,
+    list: &[usize],
+    out: &mut Vec<usize>,
+) {
+    let explicit = |ix: &&usize| !c.colocations[**ix].id.starts_with('#');
+    out.extend(list.iter().filter(|ix| rsc == origin || explicit(ix)));
+}
+
+/// Members follow the first through the colocations within the group, unless one between is unmanaged: then what
+/// the group must be with holds for them directly.
+fn after_unmanaged(c: &Cluster, group: RscIx, origin: RscIx, out: &mut Vec<usize>) {
+    let r = &c.rscs[group];
+    let mut earlier = r.children.iter().take_while(|m| **m != origin);
+    if earlier.any(|m| !c.rscs[*m].managed) {
+        let must = |ix: &&usize| c.colocations[**ix].score >= INFINITY;
+        out.extend(r.this_with.iter().filter(must));
     }
 }
 
@@ -132,36 +164,33 @@ pub(crate) fn with_this(c: &Cluster, rsc: RscIx) -> Vec<usize> {
 fn collect_with_this(c: &Cluster, rsc: RscIx, origin: RscIx, out: &mut Vec<usize>) {
     let r = &c.rscs[rsc];
     match r.kind {
+        Kind::Primitive => own_or_explicit(c, rsc, origin, &r.with_this, out),
         Kind::Group => {
-            let last = r.children.last() == Some(&origin);
-            if origin == rsc || last || !c.is_group_colocated(rsc) {
-                out.extend(&r.with_this);
-                if let Some(parent) = r.parent {
-                    collect_with_this(c, parent, origin, out);
+            let last = r.children.last() == Some(&origin) || !c.is_group_colocated(rsc);
+            if origin != rsc && !last {
+                return;
+            }
+            out.extend(&r.with_this);
+            if let Some(parent) = r.parent {
+                collect_with_this(c, parent, origin, out);
+            }
+            if c.is_group_colocated(rsc) {
+                for member in r.children.iter().filter(|m| **m != origin) {
+                    own_or_explicit(c, *member, origin, &c.rscs[*member].with_this, out);
                 }
             }
-            if origin == rsc && c.is_group_colocated(rsc) {
-                for member in &r.children {
-                    out.extend(
-                        c.rscs[*member]
-                            .with_this
-                            .iter()
-                            .filter(|ix| c.rscs[c.colocations[**ix].dependent].parent != Some(rsc)),
-                    );
-                }
-            }
+            return;
         }
         Kind::Bundle => {
             if crate::bundle::represents(c, rsc, origin) {
                 out.extend(&r.with_this);
             }
+            return;
         }
-        _ => {
-            out.extend(&r.with_this);
-            if let Some(parent) = r.parent {
-                collect_with_this(c, parent, origin, out);
-            }
-        }
+        Kind::Clone => out.extend(&r.with_this),
+    }
+    if let Some(parent) = r.parent.filter(|_| rsc == origin || r.kind == Kind::Clone) {
+        collect_with_this(c, parent, origin, out);
     }
 }
 
@@ -194,8 +223,8 @@ pub(crate) fn has_influence(c: &Cluster, ix: usize, rsc: Option<RscIx>) -> bool 
     let rsc = rsc.unwrap_or(col.primary);
     let r = &c.rscs[rsc];
     let dependent = &c.rscs[col.dependent];
-    let inside = dependent.is_remote && dependent.container.is_some();
-    if inside && !r.failed && r.running_on.len() == 1 {
+    // Moving the connection into a bundle's container is cheap, moving the container is not.
+    if dependent.nesting_allowed && !r.failed && r.running_on.len() == 1 {
         return false;
     }
     col.influence || r.running_on.is_empty()
@@ -233,7 +262,13 @@ fn group_as_dependent(c: &mut Cluster, group: RscIx, primary: RscIx, ix: usize) 
     let members = c.rscs[group].children.clone();
     if c.is_group_colocated(group) {
         if let Some(first) = members.first() {
+            let before = c.rscs[*first].promotion_priority;
             apply(c, *first, primary, ix, true);
+            let delta = c.rscs[*first].promotion_priority.saturating_sub(before);
+            if delta != 0 {
+                let r = &mut c.rscs[group];
+                r.promotion_priority = score::add(r.promotion_priority, delta);
+            }
         }
         return;
     }
@@ -323,10 +358,20 @@ fn role_of(c: &Cluster, rsc: RscIx) -> RscIx {
     crate::bundle::bundled_in_container(c, rsc).unwrap_or(rsc)
 }
 
-fn attribute<'n>(c: &'n Cluster, node: NodeIx, name: &Option<String>) -> Option<&'n str> {
-    match name {
-        None => Some(&c.nodes[node].name),
-        Some(name) if name == "#uname" => Some(&c.nodes[node].name),
+/// The value by which nodes are compared for a resource. Inside a bundle's container that of its host counts.
+fn attribute<'n>(
+    c: &'n Cluster,
+    node: NodeIx,
+    name: &Option<String>,
+    rsc: RscIx,
+) -> Option<&'n str> {
+    let mut node = node;
+    if c.nodes[node].bundle && c.is_bundled(rsc) {
+        let container = c.nodes[node].connection.and_then(|r| c.rscs[r].container)?;
+        node = c.rscs[container].assigned?;
+    }
+    match name.as_deref() {
+        None | Some("#uname") => Some(&c.nodes[node].name),
         Some(name) => c.nodes[node].attrs.get(name).map(String::as_str),
     }
 }
@@ -338,7 +383,7 @@ fn to_scores(c: &mut Cluster, dependent: RscIx, primary: RscIx, ix: usize) {
         return;
     }
     let wanted = place
-        .and_then(|node| attribute(c, node, &col.attribute))
+        .and_then(|node| attribute(c, node, &col.attribute, primary))
         .map(str::to_owned);
     let mut work = c.rscs[dependent].allowed.clone();
     for (node, entry) in work.entries_mut() {
@@ -346,7 +391,7 @@ fn to_scores(c: &mut Cluster, dependent: RscIx, primary: RscIx, ix: usize) {
             entry.score = score::add(-col.score, entry.score);
             continue;
         }
-        if attribute(c, node, &col.attribute) == wanted.as_deref() {
+        if attribute(c, node, &col.attribute, dependent) == wanted.as_deref() {
             if col.score < INFINITY {
                 entry.score = score::add(col.score, entry.score);
             }
@@ -361,12 +406,19 @@ fn to_scores(c: &mut Cluster, dependent: RscIx, primary: RscIx, ix: usize) {
 
 fn to_priority(c: &mut Cluster, dependent: RscIx, primary: RscIx, ix: usize) {
     let col = c.colocations[ix].clone();
-    let (Some(a), Some(b)) = (c.rscs[dependent].assigned, c.rscs[primary].assigned) else {
+    let must = col.score >= INFINITY && col.dependent_role == Role::Promoted;
+    let Some(a) = c.rscs[dependent].assigned else {
         return;
     };
-    let same = attribute(c, a, &col.attribute) == attribute(c, b, &col.attribute);
+    let Some(b) = c.rscs[primary].assigned else {
+        if must {
+            c.rscs[dependent].promotion_priority = -INFINITY;
+        }
+        return;
+    };
+    let same = attribute(c, a, &col.attribute, dependent) == attribute(c, b, &col.attribute, primary);
     if !same {
-        if col.score >= INFINITY && col.dependent_role == Role::Promoted {
+        if must {
             c.rscs[dependent].promotion_priority = -INFINITY;
         }
         return;
@@ -389,16 +441,15 @@ fn clone_as_primary(c: &mut Cluster, dependent: RscIx, clone: RscIx, ix: usize) 
         return;
     }
     let col = c.colocations[ix].clone();
-    if c.rscs[clone].promotable && col.primary_role > Role::Started {
-        match affects(c, dependent, clone, ix, true) {
-            // Whatever role the clone has as a whole, its instances with the role count.
-            Affects::Role => promotable_to_priority(c, dependent, clone, ix),
-            Affects::Location => promotable_to_scores(c, dependent, clone, ix),
-            Affects::Nothing => {}
+    if c.rscs[clone].promotable && col.primary_role != Role::Unknown {
+        if c.rscs[dependent].unassigned {
+            return promotable_to_scores(c, dependent, clone, ix);
         }
-        return;
+        if col.dependent_role == Role::Promoted {
+            return promotable_to_priority(c, dependent, clone, ix);
+        }
     }
-    if interleaves(c, dependent, clone) {
+    if interleaves(c, col.dependent, clone) {
         match instances::compatible(c, dependent, clone, Role::Unknown, false) {
             Some(instance) => apply(c, dependent, instance, ix, true),
             None if col.score >= INFINITY => {
@@ -415,22 +466,34 @@ fn clone_as_primary(c: &mut Cluster, dependent: RscIx, clone: RscIx, ix: usize) 
             .filter(|i| !blocked_anywhere(c, **i))
             .filter_map(|i| location(c, *i))
             .collect();
-        let names: Vec<Option<String>> = nodes
-            .iter()
-            .map(|n| attribute(c, *n, &col.attribute).map(str::to_owned))
-            .collect();
-        let mut table = std::mem::take(&mut c.rscs[dependent].allowed);
-        for (node, entry) in table.entries_mut() {
-            let value = attribute(c, node, &col.attribute).map(str::to_owned);
-            if !names.contains(&value) {
-                entry.score = -INFINITY;
-            }
-        }
-        c.rscs[dependent].allowed = table;
+        keep_to(c, dependent, clone, ix, &nodes);
         return;
     }
     for instance in children {
         apply(c, dependent, instance, ix, false);
+    }
+}
+
+/// Bans a dependent from every node that does not match one of its primary's.
+pub(crate) fn keep_to(
+    c: &mut Cluster,
+    dependent: RscIx,
+    primary: RscIx,
+    ix: usize,
+    nodes: &[NodeIx],
+) {
+    let name = c.colocations[ix].attribute.clone();
+    let value = |node: NodeIx, rsc: RscIx| attribute(c, node, &name, rsc).map(str::to_owned);
+    let values: Vec<Option<String>> = nodes.iter().map(|n| value(*n, primary)).collect();
+    let mine: Vec<NodeIx> = c.rscs[dependent].allowed.nodes().collect();
+    let out: Vec<NodeIx> = mine
+        .into_iter()
+        .filter(|node| !values.contains(&value(*node, dependent)))
+        .collect();
+    for node in out {
+        if let Some(entry) = c.rscs[dependent].allowed.get_mut(node) {
+            entry.score = -INFINITY;
+        }
     }
 }
 
@@ -448,13 +511,10 @@ pub(crate) fn location(c: &Cluster, rsc: RscIx) -> Option<NodeIx> {
 }
 
 fn interleaves(c: &Cluster, dependent: RscIx, clone: RscIx) -> bool {
-    let mine = c.uber_parent(dependent, true);
-    let interleave = match c.rscs[mine].kind {
-        Kind::Clone => c.rscs[mine].clone.interleave,
-        Kind::Bundle => score::is_true(c.rscs[mine].meta.get("interleave").map(String::as_str)),
-        _ => return false,
-    };
-    if !interleave {
+    let mine = dependent;
+    if !matches!(c.rscs[mine].kind, Kind::Clone | Kind::Bundle)
+        || !score::is_true(c.rscs[mine].meta.get("interleave").map(String::as_str))
+    {
         return false;
     }
     let per_node = |rsc: RscIx| match &c.rscs[rsc].bundle {
@@ -478,26 +538,29 @@ fn promotable_to_scores(c: &mut Cluster, dependent: RscIx, clone: RscIx, ix: usi
         chosen.push(node);
         own_scores.push(first_score(c, instance, node));
         if col.score < INFINITY {
-            let wanted = attribute(c, node, &col.attribute).map(str::to_owned);
+            let wanted = attribute(c, node, &col.attribute, clone).map(str::to_owned);
             let mut table = std::mem::take(&mut c.rscs[dependent].allowed);
             for (n, entry) in table.entries_mut() {
-                if attribute(c, n, &col.attribute) == wanted.as_deref() {
+                if attribute(c, n, &col.attribute, dependent) == wanted.as_deref() {
                     entry.score = score::add(entry.score, col.score);
                 }
             }
             c.rscs[dependent].allowed = table;
         }
     }
-    if col.score < INFINITY {
+    if col.score < INFINITY
+        || col.dependent_role == Role::Promoted && col.primary_role == Role::Promoted
+    {
+        // Which of them are promoted is decided by priority, not by place.
         return;
     }
     let values: Vec<Option<String>> = chosen
         .iter()
-        .map(|n| attribute(c, *n, &col.attribute).map(str::to_owned))
+        .map(|n| attribute(c, *n, &col.attribute, clone).map(str::to_owned))
         .collect();
     let mut table = std::mem::take(&mut c.rscs[dependent].allowed);
     for (n, entry) in table.entries_mut() {
-        let value = attribute(c, n, &col.attribute).map(str::to_owned);
+        let value = attribute(c, n, &col.attribute, dependent).map(str::to_owned);
         if let Some(at) = values.iter().position(|v| *v == value) {
             entry.score = score::add(entry.score, own_scores[at]);
         } else {
@@ -633,9 +696,10 @@ fn add_matching(
     let promoted = promoted_preferences(c, source, target, ix);
     let own = promoted.as_ref().unwrap_or(&c.rscs[source].allowed);
     for (node, entry) in table.entries_mut() {
-        let value = attribute(c, node, &name);
-        let score = best_matching(c, own, &name, value, node);
-        if factor < 0.0 && score < 0 {
+        let value = attribute(c, node, &name, target);
+        let score = best_matching(c, source, own, &name, value, node);
+        if factor < 0.0 && score < 0 && !allowed_on_one(c, c.colocations[ix].dependent) {
+            // What the dependent avoids is no reason to go there, unless it has but one node to be on.
             continue;
         }
         if entry.score == FILTERED {
@@ -664,6 +728,12 @@ fn add_matching(
         }
         entry.score = new;
     }
+}
+
+/// Whether exactly one node is open to a resource.
+fn allowed_on_one(c: &Cluster, rsc: RscIx) -> bool {
+    let open = c.rscs[rsc].allowed.entries();
+    open.filter(|(_, e)| e.score >= 0).take(2).count() == 1
 }
 
 /// For a dependent that is to be promoted, its wishes for the promoted role count too.
@@ -696,12 +766,13 @@ fn promoted_preferences(
 
 fn best_matching(
     c: &Cluster,
+    source: RscIx,
     table: &NodeTable,
     name: &Option<String>,
     value: Option<&str>,
     same: NodeIx,
 ) -> i32 {
-    if name.is_none() {
+    if name.is_none() && !c.nodes[same].bundle {
         return match table.get(same) {
             Some(entry) if c.can_run(same) => entry.score.max(-INFINITY),
             _ => -INFINITY,
@@ -709,36 +780,35 @@ fn best_matching(
     }
     table
         .entries()
-        .filter(|(node, _)| c.can_run(*node) && attribute(c, *node, name) == value)
+        .filter(|(node, _)| c.can_run(*node) && attribute(c, *node, name, source) == value)
         .map(|(_, e)| e.score)
         .max()
         .unwrap_or(-INFINITY)
 }
 
-/// Scores of all nodes for an instance with everything colocated with it counted in.
-pub(crate) fn colocated_scores(c: &mut Cluster, rsc: RscIx, other: RscIx) -> NodeTable {
-    let mut table = c.rscs[rsc].allowed.clone();
-    let _ = other;
-    for this in [true, false] {
-        let list = if this {
-            this_with(c, rsc)
-        } else {
-            with_this(c, rsc)
+/// What everything colocated with an instance thinks of the node it is on.
+pub(crate) fn colocated_score(c: &mut Cluster, rsc: RscIx, node: NodeIx) -> i32 {
+    let mut table = NodeTable::default();
+    table.entry(node, c.nodes[node].score);
+    for ix in this_with(c, rsc) {
+        let col = &c.colocations[ix];
+        let (primary, factor) = (col.primary, col.score as f32 / INFINITY as f32);
+        let select = Select {
+            this_with: false,
+            nonnegative: false,
+            active: false,
         };
-        for ix in list {
-            let col = &c.colocations[ix];
-            let (peer, score) = (if this { col.primary } else { col.dependent }, col.score);
-            let factor = score as f32 / INFINITY as f32;
-            let select = Select {
-                this_with: this,
-                nonnegative: false,
-                active: false,
-            };
-            let usable = this || has_influence(c, ix, Some(rsc));
-            if usable {
-                add_colocated(c, peer, rsc, &mut table, Some(ix), factor, select);
-            }
-        }
+        add_colocated(c, primary, rsc, &mut table, Some(ix), factor, select);
     }
-    table
+    for ix in with_this(c, rsc) {
+        let col = &c.colocations[ix];
+        let (dependent, factor) = (col.dependent, col.score as f32 / INFINITY as f32);
+        let select = Select {
+            this_with: false,
+            nonnegative: true,
+            active: false,
+        };
+        add_colocated(c, dependent, rsc, &mut table, Some(ix), factor, select);
+    }
+    table.get(node).map_or(0, |e| e.score)
 }

@@ -40,7 +40,7 @@ fn internal_primitive(c: &mut Cluster, rsc: RscIx) {
     let promotable = c
         .clone_of(rsc)
         .is_some_and(|clone| c.rscs[clone].promotable);
-    if promotable || c.rscs[rsc].promotable {
+    if promotable || c.rscs[rsc].role > Role::Unpromoted {
         order_tasks(
             c,
             rsc,
@@ -58,151 +58,116 @@ fn internal_primitive(c: &mut Cluster, rsc: RscIx) {
             ar::UNRUNNABLE_FIRST_BLOCKS,
         );
     }
-    crate::remote::internal(c, rsc);
+    // A history is not erased on a node where the resource is about to be probed.
+    order_tasks(
+        c,
+        rsc,
+        Task::LrmDelete,
+        rsc,
+        Task::Monitor,
+        ar::IF_ON_SAME_NODE | ar::THEN_CANCELS_FIRST,
+    );
     crate::utilization::order(c, rsc);
+    crate::remote::internal(c, rsc);
+}
+
+/// How a group's members follow each other.
+struct GroupState {
+    group: RscIx,
+    ordered: bool,
+    colocated: bool,
+    promotable: bool,
+    previous: Option<RscIx>,
+    last_active: Option<RscIx>,
 }
 
 fn internal_group(c: &mut Cluster, rsc: RscIx) {
-    let promotable = c
-        .clone_of(rsc)
-        .is_some_and(|clone| c.rscs[clone].promotable);
-    let (ordered, colocated) = (c.is_group_ordered(rsc), c.is_group_colocated(rsc));
-    let mut previous: Option<RscIx> = None;
-    let mut last_active: Option<RscIx> = None;
+    let mut state = GroupState {
+        group: rsc,
+        ordered: c.is_group_ordered(rsc),
+        colocated: c.is_group_colocated(rsc),
+        promotable: c
+            .clone_of(rsc)
+            .is_some_and(|clone| c.rscs[clone].promotable),
+        previous: None,
+        last_active: None,
+    };
+    order_tasks(c, rsc, Task::Stopped, rsc, Task::Start, ar::ORDERED);
+    let blocks = ar::UNRUNNABLE_FIRST_BLOCKS;
+    order_tasks(c, rsc, Task::Start, rsc, Task::Running, blocks);
+    order_tasks(c, rsc, Task::Stop, rsc, Task::Stopped, blocks);
     for member in c.rscs[rsc].children.clone() {
         internal(c, member);
-        if let Some(previous) = previous.filter(|_| colocated) {
-            let influence = c.rscs[member].critical;
-            let id = "#group-members".into();
-            constraints::new(
-                c,
-                &id,
-                None,
-                INFINITY,
-                (member, Role::Unknown),
-                (previous, Role::Unknown),
-                influence,
-            );
+        group_member(c, &mut state, member);
+    }
+}
+
+fn group_member(c: &mut Cluster, state: &mut GroupState, member: RscIx) {
+    let group = state.group;
+    let (mut down, mut post_down) = (
+        ar::THEN_IMPLIES_FIRST_GRAPHED,
+        ar::FIRST_IMPLIES_THEN_GRAPHED,
+    );
+    match state.previous {
+        None if state.ordered => {
+            down |= ar::ORDERED;
+            post_down = ar::FIRST_IMPLIES_THEN;
         }
-        if promotable {
-            order_tasks(
-                c,
-                rsc,
-                Task::Demote,
-                member,
-                Task::Demote,
-                ar::THEN_IMPLIES_FIRST_GRAPHED,
-            );
-            order_tasks(
-                c,
-                member,
-                Task::Demote,
-                rsc,
-                Task::Demoted,
-                ar::FIRST_IMPLIES_THEN_GRAPHED,
-            );
-            order_tasks(
-                c,
-                rsc,
-                Task::Promote,
-                member,
-                Task::Promote,
-                ar::UNRUNNABLE_FIRST_BLOCKS,
-            );
-            order_tasks(
-                c,
-                member,
-                Task::Promote,
-                rsc,
-                Task::Promoted,
-                ar::UNRUNNABLE_FIRST_BLOCKS
-                    | ar::FIRST_IMPLIES_THEN
-                    | ar::FIRST_IMPLIES_THEN_GRAPHED,
-            );
+        Some(previous) if state.colocated => {
+            let (id, influence) = ("#group-members".into(), c.rscs[member].critical);
+            let (dependent, primary) = ((member, Role::Unknown), (previous, Role::Unknown));
+            constraints::new(c, &id, None, INFINITY, dependent, primary, influence);
         }
-        order_tasks(
-            c,
-            rsc,
-            Task::Start,
-            member,
-            Task::Start,
-            ar::THEN_IMPLIES_FIRST_GRAPHED,
-        );
-        order_tasks(
-            c,
-            member,
-            Task::Start,
-            rsc,
-            Task::Running,
-            ar::UNRUNNABLE_FIRST_BLOCKS | ar::FIRST_IMPLIES_THEN | ar::FIRST_IMPLIES_THEN_GRAPHED,
-        );
-        order_tasks(
-            c,
-            rsc,
-            Task::Stop,
-            member,
-            Task::Stop,
-            ar::THEN_IMPLIES_FIRST_GRAPHED,
-        );
-        order_tasks(
-            c,
-            member,
-            Task::Stop,
-            rsc,
-            Task::Stopped,
-            ar::FIRST_IMPLIES_THEN_GRAPHED,
-        );
-        if let Some(previous) = previous.filter(|_| ordered) {
-            order_members(c, previous, member, promotable);
+        _ => {}
+    }
+    let up =
+        ar::UNRUNNABLE_FIRST_BLOCKS | ar::FIRST_IMPLIES_THEN | ar::FIRST_IMPLIES_THEN_GRAPHED;
+    let graphed = ar::THEN_IMPLIES_FIRST_GRAPHED;
+    if state.promotable {
+        order_tasks(c, group, Task::Demote, member, Task::Demote, down);
+        order_tasks(c, member, Task::Demote, group, Task::Demoted, post_down);
+        order_tasks(c, member, Task::Promote, group, Task::Promoted, up);
+        order_tasks(c, group, Task::Promote, member, Task::Promote, graphed);
+    }
+    order_tasks(c, group, Task::Stop, member, Task::Stop, down);
+    order_tasks(c, member, Task::Stop, group, Task::Stopped, post_down);
+    order_tasks(c, group, Task::Start, member, Task::Start, graphed);
+    order_tasks(c, member, Task::Start, group, Task::Running, up);
+    if !state.ordered {
+        let each = ar::ORDERED | ar::UNRUNNABLE_FIRST_BLOCKS | graphed;
+        order_tasks(c, group, Task::Start, member, Task::Start, each);
+        if state.promotable {
+            order_tasks(c, group, Task::Promote, member, Task::Promote, each);
         }
-        if let Some(last) = last_active.filter(|_| ordered) {
+    } else if let Some(previous) = state.previous {
+        order_members(c, previous, member, state.promotable);
+    }
+    if !c.rscs[member].running_on.is_empty() {
+        // A group with a gap still stops from its end.
+        let gap = state
+            .previous
+            .is_some_and(|previous| c.rscs[previous].running_on.is_empty());
+        if let Some(last) = state.last_active.filter(|_| state.ordered && gap) {
             order_tasks(c, member, Task::Stop, last, Task::Stop, ar::ORDERED);
         }
-        if !c.rscs[member].running_on.is_empty() {
-            last_active = Some(member);
-        }
-        previous = Some(member);
+        state.last_active = Some(member);
     }
-    order_tasks(
-        c,
-        rsc,
-        Task::Stop,
-        rsc,
-        Task::Stopped,
-        ar::UNRUNNABLE_FIRST_BLOCKS,
-    );
-    order_tasks(
-        c,
-        rsc,
-        Task::Start,
-        rsc,
-        Task::Running,
-        ar::UNRUNNABLE_FIRST_BLOCKS,
-    );
-    order_tasks(c, rsc, Task::Stopped, rsc, Task::Start, ar::ORDERED);
+    state.previous = Some(member);
 }
 
 fn order_members(c: &mut Cluster, previous: RscIx, member: RscIx, promotable: bool) {
     let implied = ar::FIRST_IMPLIES_THEN | ar::UNRUNNABLE_FIRST_BLOCKS;
     order_tasks(c, previous, Task::Start, member, Task::Start, implied);
+    let restart = ar::ORDERED | ar::INTERMEDIATE_STOP;
+    order_tasks(c, member, Task::Stop, previous, Task::Stop, restart);
+    if !c.rscs[member].running_on.is_empty() && c.rscs[previous].running_on.is_empty() {
+        // Something later in the group is up without what it stands on: down with it first.
+        let flags = ar::THEN_IMPLIES_FIRST | ar::UNRUNNABLE_FIRST_BLOCKS;
+        order_tasks(c, member, Task::Stop, previous, Task::Start, flags);
+    }
     if promotable {
         order_tasks(c, previous, Task::Promote, member, Task::Promote, implied);
         order_tasks(c, member, Task::Demote, previous, Task::Demote, ar::ORDERED);
-    }
-    let (before, after) = (
-        c.rscs[previous].running_on.is_empty(),
-        !c.rscs[member].running_on.is_empty(),
-    );
-    if before && after {
-        // Something later in the group is up without what it stands on: down with it first.
-        order_tasks(
-            c,
-            member,
-            Task::Stop,
-            previous,
-            Task::Start,
-            ar::THEN_IMPLIES_FIRST | ar::UNRUNNABLE_FIRST_BLOCKS,
-        );
     }
 }
 
@@ -246,116 +211,62 @@ fn internal_clone(c: &mut Cluster, rsc: RscIx) {
                 .unwrap_or(0)
         });
     }
-    let mut previous: Option<RscIx> = None;
-    let mut earlier: Vec<RscIx> = Vec::new();
-    for child in children.clone() {
+    for (at, child) in children.iter().copied().enumerate() {
         internal(c, child);
-        order_tasks(
-            c,
-            rsc,
-            Task::Start,
-            child,
-            Task::Start,
-            ar::UNRUNNABLE_FIRST_BLOCKS | ar::THEN_IMPLIES_FIRST_GRAPHED,
-        );
-        order_tasks(
-            c,
-            child,
-            Task::Start,
-            rsc,
-            Task::Running,
-            ar::FIRST_IMPLIES_THEN_GRAPHED,
-        );
-        order_tasks(
-            c,
-            rsc,
-            Task::Stop,
-            child,
-            Task::Stop,
-            ar::THEN_IMPLIES_FIRST_GRAPHED,
-        );
-        order_tasks(
-            c,
-            child,
-            Task::Stop,
-            rsc,
-            Task::Stopped,
-            ar::FIRST_IMPLIES_THEN_GRAPHED,
-        );
-        if let Some(previous) = previous.filter(|_| ordered) {
-            order_tasks(c, previous, Task::Start, child, Task::Start, ar::ORDERED);
+        let graphed = ar::THEN_IMPLIES_FIRST_GRAPHED;
+        let begin = ar::UNRUNNABLE_FIRST_BLOCKS | graphed;
+        let done = ar::FIRST_IMPLIES_THEN_GRAPHED;
+        order_tasks(c, rsc, Task::Start, child, Task::Start, begin);
+        order_tasks(c, child, Task::Start, rsc, Task::Running, done);
+        order_tasks(c, rsc, Task::Stop, child, Task::Stop, graphed);
+        order_tasks(c, child, Task::Stop, rsc, Task::Stopped, done);
+        if !ordered {
+            continue;
         }
-        for earlier in earlier.iter().filter(|_| ordered) {
-            order_tasks(c, child, Task::Stop, *earlier, Task::Stop, ar::ORDERED);
+        // Only some instances may start or stop: each goes after every earlier one.
+        for later in children[at + 1..].iter().copied() {
+            order_tasks(c, child, Task::Start, later, Task::Start, ar::ORDERED);
+            order_tasks(c, later, Task::Stop, child, Task::Stop, ar::ORDERED);
         }
-        if !c.active_nodes(child).is_empty() {
-            earlier.push(child);
-        }
-        previous = Some(child);
     }
     if c.rscs[rsc].promotable {
         internal_promotable(c, rsc, &children, ordered);
     }
 }
 
-fn internal_promotable(c: &mut Cluster, rsc: RscIx, children: &[RscIx], ordered: bool) {
+/// Changes of role wait for those that free what they need.
+pub(crate) fn promotable_restart(c: &mut Cluster, rsc: RscIx) {
     for (first, then) in [
         (Task::Stopped, Task::Start),
         (Task::Stopped, Task::Promote),
-        (Task::Demoted, Task::Start),
-        (Task::Running, Task::Promote),
         (Task::Demoted, Task::Stop),
-        (Task::Demote, Task::Demoted),
+        (Task::Demoted, Task::Start),
         (Task::Demoted, Task::Promote),
+        (Task::Running, Task::Promote),
+        (Task::Demote, Task::Demoted),
     ] {
         order_tasks(c, rsc, first, rsc, then, ar::ORDERED);
     }
+}
+
+fn internal_promotable(c: &mut Cluster, rsc: RscIx, children: &[RscIx], ordered: bool) {
+    promotable_restart(c, rsc);
+    let (graphed, done) = (
+        ar::THEN_IMPLIES_FIRST_GRAPHED,
+        ar::FIRST_IMPLIES_THEN_GRAPHED,
+    );
     let mut previous: Option<RscIx> = None;
-    for child in children {
-        order_tasks(
-            c,
-            rsc,
-            Task::Promote,
-            *child,
-            Task::Promote,
-            ar::THEN_IMPLIES_FIRST_GRAPHED,
-        );
-        order_tasks(
-            c,
-            *child,
-            Task::Promote,
-            rsc,
-            Task::Promoted,
-            ar::FIRST_IMPLIES_THEN_GRAPHED,
-        );
-        order_tasks(
-            c,
-            rsc,
-            Task::Demote,
-            *child,
-            Task::Demote,
-            ar::THEN_IMPLIES_FIRST_GRAPHED,
-        );
-        order_tasks(
-            c,
-            *child,
-            Task::Demote,
-            rsc,
-            Task::Demoted,
-            ar::FIRST_IMPLIES_THEN_GRAPHED,
-        );
-        if let Some(previous) = previous.filter(|_| ordered) {
-            order_tasks(
-                c,
-                previous,
-                Task::Promote,
-                *child,
-                Task::Promote,
-                ar::ORDERED,
-            );
-            order_tasks(c, *child, Task::Demote, previous, Task::Demote, ar::ORDERED);
+    for child in children.iter().copied() {
+        order_tasks(c, child, Task::Demote, child, Task::Promote, ar::ORDERED);
+        order_tasks(c, rsc, Task::Promote, child, Task::Promote, graphed);
+        order_tasks(c, child, Task::Promote, rsc, Task::Promoted, done);
+        order_tasks(c, rsc, Task::Demote, child, Task::Demote, graphed);
+        order_tasks(c, child, Task::Demote, rsc, Task::Demoted, done);
+        if let Some(last) = previous.filter(|_| ordered) {
+            order_tasks(c, last, Task::Promote, child, Task::Promote, ar::ORDERED);
+            order_tasks(c, child, Task::Demote, last, Task::Demote, ar::ORDERED);
         }
-        previous = Some(*child);
+        previous = Some(child);
     }
 }
 
@@ -564,8 +475,7 @@ fn primitive(c: &mut Cluster, rsc: RscIx) {
     }
     let (current, all_active, clean_active) = c.active_node(rsc);
     for node in c.rscs[rsc].dangling_migrations.clone() {
-        let ix = actions::stop(c, rsc, node, false);
-        actions::set_reason(c, ix, "dangling migration", false);
+        actions::stop(c, rsc, node, false);
     }
     let mut multiply_active = false;
     let mut need_stop = false;

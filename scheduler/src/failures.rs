@@ -6,8 +6,8 @@ use cib::Element;
 
 use crate::{
     actions,
-    history_ops::base_name,
-    model::{Cluster, Kind, NodeIx, OnFail, RscIx, Task},
+    history_ops::{Entry, base_name},
+    model::{Cluster, NodeIx, OnFail, RscIx, Task, ar},
     score::{self, INFINITY},
 };
 
@@ -52,8 +52,6 @@ pub(crate) fn count(c: &mut Cluster, rsc: RscIx, node: NodeIx, effective: bool) 
     {
         if c.now_s > out.last_s + timeout_s {
             out.count = 0;
-        } else {
-            c.recheck.note(c.now_s, out.last_s + timeout_s + 1);
         }
     }
     out
@@ -140,60 +138,61 @@ pub(crate) fn entry_failed(op: &Element) -> bool {
         || op.attr("op-status").is_some_and(|s| s != "0" && s != "-1")
 }
 
-/// Whether a failed operation is so old that it does not count any more; may ask for its counts to be wiped.
-#[expect(clippy::too_many_arguments, reason = "the fields of one entry")]
-pub(crate) fn entry_expired(
-    c: &mut Cluster,
-    rsc: RscIx,
-    node: NodeIx,
-    xml: &Element,
-    failed: bool,
-    task: Task,
-    interval_ms: u32,
-    changed_s: Option<i64>,
-    rc: i64,
-) -> bool {
-    let _ = xml;
+/// Whether an operation is so old that its failure does not count any more; may ask for fail counts to be wiped.
+pub(crate) fn entry_expired(c: &mut Cluster, rsc: RscIx, node: NodeIx, entry: &Entry) -> bool {
+    if entry.agent_missing() {
+        // Nothing changes by waiting for an agent that is not there.
+        return false;
+    }
     let timeout_s = c.rscs[rsc].failure_timeout_ms / 1000;
     let mut expired = false;
-    let mut clear = None;
-    if let (true, Some(at)) = (timeout_s > 0, changed_s) {
-        if c.now_s >= at + timeout_s {
-            expired = true;
-        }
-        let recent = count(c, rsc, node, true);
+    let mut recent = FailCount::default();
+    if let Some(at) = entry.changed_s.filter(|_| timeout_s > 0) {
+        expired = c.now_s >= at + timeout_s && !waits_for_fencing(c, rsc, entry);
+        recent = count(c, rsc, node, true);
         if recent.count > 0 && c.now_s < recent.last_s + timeout_s {
             c.recheck.note(c.now_s, recent.last_s + timeout_s);
         }
-        if expired {
-            if count(c, rsc, node, false).count > 0 {
-                if recent.count == 0 {
-                    clear = Some("it expired");
-                } else {
-                    expired = false;
-                }
-            } else if c.rscs[rsc].remote_reconnect_ms > 0 && c.rscs[rsc].is_remote {
-                clear = Some("reconnect interval is set");
+    }
+    let reconnects = c.rscs[rsc].remote_reconnect_ms > 0;
+    let mut clear = None;
+    if expired {
+        if count(c, rsc, node, false).count > 0 {
+            if recent.count == 0 {
+                clear = Some("it expired");
+            } else {
+                expired = false;
             }
+        } else if entry.is_last_failure() && reconnects {
+            clear = Some("reconnect interval is set");
         }
-    }
-    if let Some(reason) = clear
-        && c.rscs[rsc].kind == Kind::Primitive
+    } else if entry.is_last_failure()
+        && matches!(entry.task, Task::Start | Task::Monitor)
+        && crate::changes::params_changed(c, rsc, node, entry)
     {
+        clear = Some("resource parameters have changed");
+    }
+    if let Some(reason) = clear {
         let ix = actions::clear_failcount(c, rsc, node, reason);
-        let remote = c.rscs[rsc]
-            .remote_node
-            .filter(|_| c.options.fencing && c.rscs[rsc].remote_reconnect_ms > 0);
-        if let Some(remote) = remote.filter(|n| c.nodes[*n].unclean)
-            && let Some(fence) = c.nodes[remote].fence_action
-        {
-            crate::ordering::order_actions(c, fence, ix, crate::model::ar::ORDERED);
+        let remote = c.rscs[rsc].remote_node.filter(|_| reconnects && c.options.fencing);
+        if let Some(fence) = remote.and_then(|n| c.nodes[n].fence_action) {
+            crate::ordering::order_actions(c, fence, ix, ar::ORDERED);
         }
     }
-    if expired && task == Task::Monitor && interval_ms == 0 && matches!(rc, 0 | 7 | 8 | 190 | 191) {
+    if entry.is_probe() && matches!(entry.rc, 0 | 7 | 8 | 190 | 191) {
         expired = false;
     }
-    expired && failed
+    expired
+}
+
+/// The failed monitor of a connection that is tried again at intervals counts until its node was fenced.
+fn waits_for_fencing(c: &Cluster, rsc: RscIx, entry: &Entry) -> bool {
+    let r = &c.rscs[rsc];
+    let recurring = entry.task == Task::Monitor && entry.interval_ms > 0;
+    recurring
+        && r.remote_reconnect_ms > 0
+        && c.options.fencing
+        && r.remote_node.is_some_and(|n| !c.nodes[n].remote_was_fenced)
 }
 
 /// Whether a resource failed too often on a node to stay or come there.

@@ -55,17 +55,17 @@ pub(crate) fn fence_node(c: &mut Cluster, node: NodeIx, reason: &str, lost_conta
         return;
     }
     if c.nodes[node].kind == NodeKind::Remote {
-        let unmanaged = c.nodes[node].connection.is_some_and(|r| !c.rscs[r].managed);
-        if unmanaged {
-            return;
+        if c.nodes[node].connection.is_none_or(|r| c.rscs[r].managed) {
+            c.nodes[node].remote_requires_reset = true;
         }
-        c.nodes[node].remote_requires_reset = true;
         c.nodes[node].unclean = true;
         fence_op(c, node, None, true, Some(reason), false);
         return;
     }
-    c.nodes[node].unclean = true;
-    fence_op(c, node, None, true, Some(reason), lost_contact);
+    if !c.nodes[node].unclean {
+        c.nodes[node].unclean = true;
+        fence_op(c, node, None, true, Some(reason), lost_contact);
+    }
 }
 
 fn fence_guest(c: &mut Cluster, node: NodeIx) {

@@ -29,6 +29,7 @@ pub(crate) fn assign_clone(c: &mut Cluster, clone: RscIx, stop_if_fail: bool) {
     assign::show_scores(c, clone);
     let mut instances = c.rscs[clone].children.clone();
     sort(c, &mut instances);
+    c.rscs[clone].children = instances.clone();
     let (max, per_node) = (c.rscs[clone].clone.max, c.rscs[clone].clone.node_max);
     assign_instances(c, clone, &instances, max, per_node);
     if c.rscs[clone].promotable {
@@ -71,17 +72,8 @@ pub(crate) fn assign_instances(
         if !c.rscs[*instance].unassigned {
             continue;
         }
-        if !c.active_nodes(*instance).is_empty() {
-            let here = c.current_node_of(*instance);
-            if let Some(here) = here
-                && c.rscs[owner].allowed.get(here).is_none()
-            {
-                add_node_score(c, *instance, Some(here), 0, "active");
-            }
-        }
         if assigned >= max {
             add_node_score(c, *instance, None, -INFINITY, "collective_limit_reached");
-            assign_one(c, owner, *instance, None, per_node);
         } else if assign_one(c, owner, *instance, None, per_node).is_some() {
             assigned += 1;
         }
@@ -90,7 +82,7 @@ pub(crate) fn assign_instances(
 
 /// Where an instance is and may stay without crowding the node.
 fn preferred(c: &Cluster, owner: RscIx, instance: RscIx, optimal: u32) -> Option<NodeIx> {
-    if c.active_nodes(instance).is_empty() || !c.rscs[instance].unassigned || failed(c, instance) {
+    if c.active_nodes(instance).is_empty() || !c.rscs[instance].unassigned || c.rscs[instance].failed {
         return None;
     }
     let here = c.current_node_of(instance)?;
@@ -112,6 +104,9 @@ fn assign_early(
     per_node: u32,
     usable: u32,
 ) -> bool {
+    if c.rscs[instance].allowed.get(here).is_none() || !available(c, instance, here, true, false) {
+        return false;
+    }
     let saved = tables(c, instance);
     let mut reserved = Vec::new();
     let mut done = false;
@@ -168,19 +163,9 @@ fn assign_one(
     if c.rscs[instance].assigning {
         return None;
     }
-    if let Some(prefer) = prefer {
-        let full = c.rscs[owner]
-            .allowed
-            .get(prefer)
-            .is_none_or(|e| e.count >= per_node);
-        let unfit = !available(c, instance, prefer, true, true);
-        if full || unfit {
-            return None;
-        }
-    }
     ban_unusable(c, owner, instance, per_node);
-    let saved = prefer.map(|_| ());
-    let chosen = assign::assign(c, instance, prefer, saved.is_none());
+    // A try at the place where it is can be taken back.
+    let chosen = assign::assign(c, instance, prefer, prefer.is_none());
     let chosen = chosen.or_else(|| colocation::location(c, instance));
     if let Some(chosen) = chosen {
         if prefer.is_some() && prefer != Some(chosen) {
@@ -193,36 +178,20 @@ fn assign_one(
     chosen
 }
 
-/// Nodes that are down or full are out for an instance.
+/// Nodes that are down or full are out for an instance and what it contains.
 fn ban_unusable(c: &mut Cluster, owner: RscIx, instance: RscIx, per_node: u32) {
-    let mut table = std::mem::take(&mut c.rscs[instance].allowed);
-    for (node, entry) in table.entries_mut() {
-        if !c.can_run(node) {
-            entry.score = -INFINITY;
+    let removed = c.rscs[instance].removed;
+    let nodes: Vec<NodeIx> = c.rscs[instance].allowed.nodes().collect();
+    for node in nodes {
+        let room = c.rscs[owner].allowed.get(node);
+        if !removed && c.can_run(node) && room.is_some_and(|e| e.score >= 0 && e.count < per_node)
+        {
             continue;
         }
-        match c.rscs[owner].allowed.get(node) {
-            None => entry.score = -INFINITY,
-            Some(e) if e.count >= per_node => entry.score = -INFINITY,
-            Some(_) => {}
-        }
-    }
-    c.rscs[instance].allowed = table.clone();
-    if c.rscs[instance].kind != Kind::Primitive {
-        // The members of a group follow their first.
-        let banned: Vec<NodeIx> = table
-            .entries()
-            .filter(|(_, e)| e.score <= -INFINITY)
-            .map(|(n, _)| n)
-            .collect();
-        let _ = banned;
-        for child in c.rscs[instance].children.clone() {
-            for (node, entry) in table.entries() {
-                if entry.score <= -INFINITY
-                    && let Some(e) = c.rscs[child].allowed.get_mut(node)
-                {
-                    e.score = -INFINITY;
-                }
+        let parts = std::iter::once(instance).chain(c.rscs[instance].children.clone());
+        for part in parts {
+            if let Some(entry) = c.rscs[part].allowed.get_mut(node) {
+                entry.score = -INFINITY;
             }
         }
     }
@@ -259,6 +228,8 @@ pub(crate) fn compare(c: &mut Cluster, a: RscIx, b: RscIx) -> Ordering {
         };
     }
     let by_priority = c.rscs[b].priority.cmp(&c.rscs[a].priority);
+    let by_promotion = c.rscs[b].promotion_priority.cmp(&c.rscs[a].promotion_priority);
+    let by_priority = by_priority.then(by_promotion);
     if by_priority.is_ne() {
         return by_priority;
     }
@@ -326,10 +297,16 @@ fn compare_colocated(
     b: RscIx,
     node_b: NodeIx,
 ) -> Ordering {
-    let table_a = colocation::colocated_scores(c, a, b);
-    let table_b = colocation::colocated_scores(c, b, a);
-    let score = |table: &NodeTable, node: NodeIx| table.get(node).map_or(-INFINITY, |e| e.score);
-    score(&table_b, node_b).cmp(&score(&table_a, node_a))
+    let score_a = colocation::colocated_score(c, a, node_a);
+    let score_b = colocation::colocated_score(c, b, node_b);
+    score_b.cmp(&score_a)
+}
+
+/// Puts the instances of a clone in the order of their numbers.
+pub(crate) fn sort_by_number(c: &mut Cluster, clone: RscIx) {
+    let mut children = std::mem::take(&mut c.rscs[clone].children);
+    children.sort_by_key(|child| number(c, *child));
+    c.rscs[clone].children = children;
 }
 
 fn number(c: &Cluster, rsc: RscIx) -> i64 {
@@ -356,10 +333,8 @@ pub(crate) fn compatible(
     if let Some(node) = place {
         return instance_on(c, clone, node, role, current);
     }
-    if current {
-        return None;
-    }
-    let nodes = assign::sorted_nodes(c, dependent);
+    let mut nodes: Vec<NodeIx> = c.rscs[dependent].allowed.nodes().collect();
+    assign::sort_table(c, &c.rscs[dependent].allowed, &mut nodes, None);
     nodes
         .into_iter()
         .find_map(|node| instance_on(c, clone, node, role, current))
@@ -407,7 +382,7 @@ impl Cluster<'_> {
     }
 }
 
-/// Puts an instance nowhere.
-pub(crate) fn give_up(c: &mut Cluster, instance: RscIx) {
-    place(c, instance, None, true, true);
+/// Puts an instance nowhere. Whether it was somewhere.
+pub(crate) fn give_up(c: &mut Cluster, instance: RscIx) -> bool {
+    place(c, instance, None, true, true)
 }

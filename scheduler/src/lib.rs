@@ -69,7 +69,7 @@ pub struct Decision {
 /// Nodes and resources as status tools print them, for the moment `now_s`.
 #[must_use]
 pub fn state(cib: &Element, now_s: i64) -> Vec<String> {
-    text::status(&mut run::read(cib, now_s), false)
+    run::status_text(&mut run::read(cib, now_s), false)
 }
 
 /// A moment as people read it.

@@ -146,6 +146,8 @@ pub(crate) struct Node {
     pub(crate) remote_was_fenced: bool,
     pub(crate) remote_maintenance: bool,
     pub(crate) history_unpacked: bool,
+    /// The inside of a bundle's container, for its own resource only.
+    pub(crate) bundle: bool,
     pub(crate) health: i32,
     /// Whether losing it counts for `priority-fencing-delay`.
     pub(crate) lost_contact: bool,
@@ -157,6 +159,13 @@ pub(crate) struct Node {
     pub(crate) connection: Option<RscIx>,
     pub(crate) fence_action: Option<ActIx>,
     pub(crate) shutdown_at_s: i64,
+}
+
+impl Node {
+    /// Whether the node asked to leave.
+    pub(crate) fn shutdown_requested(&self) -> bool {
+        self.attrs.get("shutdown").is_some_and(|v| v != "0")
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -203,7 +212,6 @@ pub(crate) struct CloneSettings {
     pub(crate) promoted_max: u32,
     pub(crate) promoted_node_max: u32,
     pub(crate) min: u32,
-    pub(crate) interleave: bool,
     pub(crate) ordered: bool,
     /// Instances beyond the configured ones were found active.
     pub(crate) total: u32,
@@ -225,6 +233,10 @@ pub(crate) struct Notices {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Replica {
     pub(crate) container: RscIx,
+    pub(crate) ip: Option<RscIx>,
+    /// The connection into the container.
+    pub(crate) remote: Option<RscIx>,
+    pub(crate) address: Option<String>,
     pub(crate) child: Option<RscIx>,
     pub(crate) node: Option<NodeIx>,
 }
@@ -234,6 +246,9 @@ pub(crate) struct Replica {
 pub(crate) struct BundleSettings {
     pub(crate) replicas: Vec<Replica>,
     pub(crate) per_host: u32,
+    pub(crate) image: String,
+    /// The clone of what runs inside.
+    pub(crate) child: Option<RscIx>,
 }
 
 #[derive(Clone, Debug)]
@@ -290,6 +305,8 @@ pub(crate) struct Rsc {
     pub(crate) is_remote: bool,
     pub(crate) is_fence_device: bool,
     pub(crate) allow_remote: bool,
+    /// The connection into a bundle's container, which may itself be on a remote node.
+    pub(crate) nesting_allowed: bool,
     pub(crate) exclusive_probes: bool,
     pub(crate) start_pending: bool,
     pub(crate) stop_unexpected: bool,
@@ -315,6 +332,7 @@ pub(crate) struct Rsc {
     pub(crate) role: Role,
     pub(crate) next_role: Role,
     pub(crate) pending_op: Option<String>,
+    pub(crate) pending_node: Option<NodeIx>,
     pub(crate) lock_node: Option<NodeIx>,
     pub(crate) lock_time_s: i64,
 
@@ -328,7 +346,8 @@ pub(crate) struct Rsc {
     pub(crate) locations: Vec<usize>,
     pub(crate) tickets: Vec<usize>,
     pub(crate) op_meta: Vec<(Task, u32, Rc<OpMeta>)>,
-    pub(crate) failures: Vec<(NodeIx, Element)>,
+    /// Monitors whose failure expired: node, operation, interval.
+    pub(crate) monitors_to_renew: Vec<(NodeIx, String, u32)>,
 }
 
 /// What an action does.
@@ -646,6 +665,12 @@ impl<'a> Cluster<'a> {
             .iter()
             .flat_map(|c| self.primitives(*c))
             .collect()
+    }
+
+    /// Whether a resource is part of a bundle.
+    pub(crate) fn is_bundled(&self, rsc: RscIx) -> bool {
+        let top = self.uber_parent(rsc, true);
+        top != rsc && self.rscs[top].kind == Kind::Bundle
     }
 
     pub(crate) fn is_guest(&self, node: NodeIx) -> bool {

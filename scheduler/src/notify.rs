@@ -146,6 +146,13 @@ fn collect(c: &Cluster, clone: RscIx) -> Lists {
             Role::Promoted => "promoted",
         };
         let name = shown_id(c, rsc);
+        if r.role > Role::Started {
+            // In whatever role: it is active.
+            out.lists
+                .entry("active")
+                .or_default()
+                .push((name.clone(), here));
+        }
         out.lists
             .entry(list)
             .or_default()
@@ -159,7 +166,11 @@ fn collect(c: &Cluster, clone: RscIx) -> Lists {
                 Task::Demote => "demote",
                 _ => continue,
             };
-            if !a.optional && a.node.is_some() {
+            let Some(node) = a.node.filter(|_| !a.optional) else {
+                continue;
+            };
+            // What ends with its node is announced even where the node cannot be fenced.
+            if a.runnable || a.task == Task::Stop && c.nodes[node].unclean {
                 out.lists
                     .entry(list)
                     .or_default()

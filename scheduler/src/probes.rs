@@ -9,6 +9,11 @@ use crate::{
 
 /// Makes all probes.
 pub(crate) fn schedule(c: &mut Cluster) {
+    for clone in 0..c.rscs.len() {
+        if c.rscs[clone].kind == Kind::Clone {
+            crate::instances::sort_by_number(c, clone);
+        }
+    }
     for at in 0..c.node_order.len() {
         let node = c.node_order[at];
         let n = &c.nodes[node];
@@ -111,6 +116,9 @@ fn wanted(c: &Cluster, rsc: RscIx, node: NodeIx) -> bool {
         }
     }
     if entry.is_some_and(|e| e.discover == Discover::Never) {
+        return false;
+    }
+    if c.nodes[node].bundle && !entry.is_some_and(|e| e.discover == Discover::Exclusive) {
         return false;
     }
     if r.container.is_some() && !r.is_remote || r.removed {

@@ -382,6 +382,15 @@ fn attributes(c: &mut Cluster, ix: ActIx, kind: ActionKind) -> BTreeMap<String, 
             collection_meta(c, rsc, &mut out);
         }
     }
+    if let Some(rsc) = rsc
+        && out.get("addr").is_some_and(|addr| addr == "#uname")
+        && let Some(host) = crate::bundle::remote_address(c, rsc)
+    {
+        out.insert("addr".to_owned(), c.nodes[host].name.clone());
+    }
+    if kind != ActionKind::Pseudo {
+        crate::remote::guest_meta(c, ix, &mut out);
+    }
     for (name, value) in &c.acts[ix].extra {
         out.insert(meta_name(name), value.clone());
     }

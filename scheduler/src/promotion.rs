@@ -6,6 +6,7 @@ use crate::{
     history_ops::base_name,
     instances,
     model::{Cluster, Kind, NodeIx, Role, RscIx},
+    options::NoQuorum,
     score::{self, INFINITY},
 };
 
@@ -24,9 +25,8 @@ pub(crate) fn add_scores(c: &mut Cluster, clone: RscIx) {
             let Some(score) = promotion_score(c, instance, node) else {
                 continue;
             };
-            if let Some(entry) = c.rscs[instance].allowed.get_mut(node) {
-                let new = score::add(score, entry.score);
-                entry.score = new;
+            if let Some(entry) = c.rscs[instance].allowed.get_mut(node).filter(|_| score > 0) {
+                entry.score = score::add(score, entry.score);
             }
             if score > c.rscs[instance].promotion_priority {
                 c.rscs[instance].promotion_priority = score;
@@ -70,28 +70,45 @@ fn lookup(c: &Cluster, node: NodeIx, rsc: &str) -> Option<i32> {
 
 /// Whether a score left on a node says anything about this instance.
 fn applies(c: &Cluster, rsc: RscIx, node: NodeIx) -> bool {
-    let Some(clone) = c.clone_of(rsc) else {
-        return false;
-    };
-    if !c.rscs[rsc].unique {
-        // Any instance's history there speaks for all of them.
-        let probed = c.rscs[clone].known_on.contains(&node)
-            || c.rscs[rsc]
-                .parent
-                .is_some_and(|p| c.rscs[p].known_on.contains(&node));
-        if probed {
-            let other_active = c.rscs[clone].children.iter().any(|i| {
-                *i != rsc && !c.primitives(*i).contains(&rsc) && c.active_nodes(*i).contains(&node)
-            });
-            // A score left by another instance is that instance's, unless this one is still free to go there.
-            let here = c.rscs[rsc].running_on.contains(&node);
-            return here || c.rscs[rsc].running_on.is_empty() || !other_active;
+    let allowed = c.rscs[rsc].allowed.get(node);
+    allowed.is_some_and(|e| e.score >= 0) && score_is_its_own(c, rsc, node)
+}
+
+fn score_is_its_own(c: &Cluster, rsc: RscIx, node: NodeIx) -> bool {
+    let r = &c.rscs[rsc];
+    if !r.unique
+        && let Some(clone) = c.clone_of(rsc)
+    {
+        let base = base_name(&r.id);
+        let mut active = None;
+        let mut probed = false;
+        for at in 0..c.rscs[clone].children.len() {
+            let Some(part) = part_named(c, c.rscs[clone].children[at], base) else {
+                continue;
+            };
+            if active.is_none() && c.rscs[part].running_on.contains(&node) {
+                active = Some(part);
+            }
+            probed |= c.rscs[part].known_on.contains(&node);
+        }
+        if active == Some(rsc) || active.is_none() && probed {
+            return true;
         }
     }
-    if c.rscs[rsc].known_on.contains(&node) || c.rscs[rsc].running_on.contains(&node) {
-        return true;
+    // Before anything is known anywhere, lasting scores count for all.
+    r.running_on.is_empty() && r.known_on.is_empty()
+        || r.known_on.contains(&node)
+        || r.running_on.contains(&node)
+}
+
+/// The part of an instance that goes by a name: itself, or a member of a group.
+fn part_named(c: &Cluster, instance: RscIx, base: &str) -> Option<RscIx> {
+    if c.rscs[instance].kind == Kind::Primitive {
+        return (base_name(&c.rscs[instance].id) == base).then_some(instance);
     }
-    c.rscs[rsc].allowed.get(node).is_some_and(|e| e.score > 0)
+    let members = &c.rscs[instance].children;
+    let named = |m: &&RscIx| base_name(&c.rscs[**m].id) == base;
+    members.iter().find(named).copied()
 }
 
 /// Gives every instance its next role.
@@ -101,9 +118,11 @@ pub(crate) fn set_roles(c: &mut Cluster, clone: RscIx) {
         reset_promoted_counts(c, *child);
     }
     for instance in children {
+        if c.state(instance, true) == Role::Started {
+            set_current_unpromoted(c, instance);
+        }
         let chosen = colocation::location(c, instance);
         let Some(node) = chosen else {
-            c.rscs[instance].promotion_priority = -INFINITY;
             c.rscs[instance].sort_index = -INFINITY;
             continue;
         };
@@ -128,6 +147,7 @@ pub(crate) fn set_roles(c: &mut Cluster, clone: RscIx) {
         }
     }
     let order = sort(c, clone);
+    c.rscs[clone].children = order.clone();
     choose(c, clone, &order);
 }
 
@@ -174,31 +194,31 @@ fn sort(c: &mut Cluster, clone: RscIx) -> Vec<RscIx> {
             }
         }
     }
-    for ix in colocation::this_with(c, clone) {
-        let (role, primary) = (c.colocations[ix].dependent_role, c.colocations[ix].primary);
-        if role == Role::Promoted && c.colocations[ix].dependent == clone {
-            apply_as_dependent(c, clone, primary, ix);
-        }
-    }
+    // What the clone depends on counted for the instances' priorities already.
     for ix in colocation::with_this(c, clone) {
         let col = &c.colocations[ix];
-        if col.primary_role == Role::Promoted && col.primary == clone {
-            let (dependent, factor) = (col.dependent, col.score as f32 / INFINITY as f32);
-            let mut table = c.rscs[clone].allowed.clone();
-            let select = Select {
-                this_with: false,
-                nonnegative: true,
-                active: true,
-            };
-            colocation::add_colocated(c, dependent, clone, &mut table, Some(ix), factor, select);
-            c.rscs[clone].allowed = table;
+        if col.primary_role != Role::Promoted || !colocation::has_influence(c, ix, None) {
+            continue;
         }
+        let (dependent, factor) = (col.dependent, col.score as f32 / INFINITY as f32);
+        let mut table = c.rscs[clone].allowed.clone();
+        let select = Select {
+            this_with: false,
+            nonnegative: true,
+            active: true,
+        };
+        colocation::add_colocated(c, dependent, clone, &mut table, Some(ix), factor, select);
+        c.rscs[clone].allowed = table;
     }
     require_tickets(c, clone);
     for child in &children {
-        if let Some(node) =
-            colocation::location(c, *child).filter(|_| c.rscs[*child].sort_index >= 0)
-            && let Some(score) = c.rscs[clone].allowed.get(node).map(|e| e.score)
+        let r = &c.rscs[*child];
+        if !r.managed && c.state(*child, false) == Role::Promoted {
+            c.rscs[*child].sort_index = INFINITY;
+            continue;
+        }
+        let place = colocation::location(c, *child).filter(|_| r.sort_index >= 0);
+        if let Some(score) = place.and_then(|node| c.rscs[clone].allowed.get(node)).map(|e| e.score)
         {
             c.rscs[*child].sort_index = score;
         }
@@ -212,19 +232,6 @@ fn sort(c: &mut Cluster, clone: RscIx) -> Vec<RscIx> {
         }
     }
     order
-}
-
-/// Where the other resource is decides where a promoted instance may be.
-fn apply_as_dependent(c: &mut Cluster, clone: RscIx, primary: RscIx, ix: usize) {
-    let was = c.rscs[clone].unassigned;
-    let saved_role = c.colocations[ix].dependent_role;
-    c.colocations[ix].dependent_role = Role::Unknown;
-    c.rscs[clone].unassigned = true;
-    if !(c.rscs[primary].unassigned) {
-        colocation::apply(c, clone, primary, ix, false);
-    }
-    c.colocations[ix].dependent_role = saved_role;
-    c.rscs[clone].unassigned = was;
 }
 
 fn require_tickets(c: &mut Cluster, clone: RscIx) {
@@ -256,20 +263,24 @@ fn before(c: &mut Cluster, a: RscIx, b: RscIx) -> bool {
 
 fn choose(c: &mut Cluster, clone: RscIx, order: &[RscIx]) {
     let max = c.rscs[clone].clone.promoted_max;
+    let frozen = !c.quorate && c.options.no_quorum == NoQuorum::Freeze;
     let mut promoted = 0;
-    for instance in order {
-        show(c, *instance);
-        if promoted < max
-            && let Some(node) = promotable_on(c, clone, *instance)
-        {
-            if let Some(entry) = c.rscs[clone].allowed.get_mut(node) {
-                entry.count += 1;
+    for instance in order.iter().copied() {
+        show(c, instance);
+        let wanted =
+            c.rscs[instance].sort_index >= 0 && (promoted < max || !c.rscs[clone].managed);
+        let chosen = promotable_on(c, clone, instance).filter(|_| wanted);
+        let held_back = frozen && c.state(instance, true) < Role::Promoted;
+        match chosen.filter(|_| !held_back) {
+            Some(node) => {
+                if let Some(entry) = c.rscs[clone].allowed.get_mut(node) {
+                    entry.count += 1;
+                }
+                set_next_role(c, instance, Role::Promoted);
+                promoted += 1;
             }
-            set_role(c, *instance, Role::Promoted);
-            promoted += 1;
-            continue;
+            None => set_next_role(c, instance, Role::Unpromoted),
         }
-        set_unpromoted(c, *instance);
     }
     c.rscs[clone].clone.promoted_placed = promoted;
 }
@@ -292,67 +303,44 @@ fn show(c: &mut Cluster, instance: RscIx) {
     }
 }
 
-fn set_role(c: &mut Cluster, rsc: RscIx, role: Role) {
-    c.rscs[rsc].next_role = role;
+/// Gives an instance, and what it contains, a role, unless something decided on one before.
+fn set_next_role(c: &mut Cluster, rsc: RscIx, role: Role) {
+    if c.rscs[rsc].next_role == Role::Unknown {
+        c.rscs[rsc].next_role = role;
+    }
     for child in c.rscs[rsc].children.clone() {
-        set_role(c, child, role);
+        set_next_role(c, child, role);
     }
 }
 
-fn set_unpromoted(c: &mut Cluster, rsc: RscIx) {
-    let children = c.rscs[rsc].children.clone();
-    if children.is_empty() {
-        let r = &mut c.rscs[rsc];
-        if r.next_role != Role::Stopped {
-            r.next_role = if r.assigned.is_some() {
-                Role::Unpromoted
-            } else {
-                Role::Stopped
-            };
-        }
-        return;
+fn set_current_unpromoted(c: &mut Cluster, rsc: RscIx) {
+    if c.rscs[rsc].role == Role::Started {
+        c.rscs[rsc].role = Role::Unpromoted;
     }
-    for child in children {
-        set_unpromoted(c, child);
+    for child in c.rscs[rsc].children.clone() {
+        set_current_unpromoted(c, child);
     }
-    let first = c.rscs[rsc].children[0];
-    c.rscs[rsc].next_role = c.rscs[first].next_role;
 }
 
 /// The node an instance can be promoted on, if it can.
-fn promotable_on(c: &Cluster, clone: RscIx, instance: RscIx) -> Option<NodeIx> {
-    if !c.rscs[instance].children.is_empty() {
-        let fine = c.rscs[instance]
-            .children
-            .iter()
-            .all(|m| member_promotable(c, *m));
-        if !fine {
-            return None;
-        }
-    }
-    let node = colocation::location(c, instance)?;
-    let r = &c.rscs[instance];
-    if !r.managed {
-        return (c.state(instance, true) == Role::Promoted).then_some(node);
-    }
-    let priority = r.sort_index;
-    if priority < 0 || !c.can_run(node) {
+fn promotable_on(c: &Cluster, clone: RscIx, rsc: RscIx) -> Option<NodeIx> {
+    // Of a cloned group every member must be promotable.
+    let members = &c.rscs[rsc].children;
+    if !members
+        .iter()
+        .all(|m| promotable_on(c, clone, *m).is_some())
+    {
         return None;
     }
-    if !assign::guest_usable(c, node) {
+    let node = colocation::location(c, rsc)?;
+    let r = &c.rscs[rsc];
+    if !r.managed {
+        if c.state(rsc, true) != Role::Promoted {
+            return None;
+        }
+    } else if r.promotion_priority < 0 || !c.can_run(node) || !assign::guest_usable(c, node) {
         return None;
     }
     let entry = c.rscs[clone].allowed.get(node)?;
-    (entry.count < c.rscs[clone].clone.promoted_node_max).then_some(node)
-}
-
-fn member_promotable(c: &Cluster, member: RscIx) -> bool {
-    let r = &c.rscs[member];
-    let Some(node) = r.assigned else {
-        return false;
-    };
-    if !r.managed {
-        return true;
-    }
-    r.promotion_priority >= 0 && c.can_run(node)
+    (entry.count < c.rscs[clone].clone.promoted_node_max || !r.managed).then_some(node)
 }

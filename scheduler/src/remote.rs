@@ -1,89 +1,91 @@
 //! Remote nodes: their connections, and what waits for them.
 
+use std::collections::BTreeMap;
+
 use crate::{
-    model::{Cluster, Role, RscIx, Task, ar},
-    ordering::{first_action, order_actions, order_tasks},
+    fencing,
+    model::{ActIx, Cluster, NodeIx, Role, RscIx, Task, ar},
+    ordering::{order_action_task, order_task_action, order_tasks},
     score::INFINITY,
 };
 
-/// A connection that stays or moves without stopping keeps its node; one that goes takes it down.
+/// A connection that will be up makes its node usable; one that goes takes it down.
 pub(crate) fn connection_assigned(c: &mut Cluster, rsc: RscIx) {
     let Some(node) = c.rscs[rsc].remote_node else {
         return;
     };
     let r = &c.rscs[rsc];
-    let next = r
-        .assigned
-        .filter(|_| r.next_role != crate::model::Role::Stopped);
-    match next {
-        Some(host) => {
-            if c.nodes[host].unclean {
-                return;
-            }
-            if !c.nodes[node].unclean {
-                c.nodes[node].online = true;
-                if c.nodes[node].unseen {
-                    c.nodes[node].unclean = false;
-                }
-            }
-        }
-        None => {
-            c.nodes[node].shutdown = true;
-        }
+    let up = r.assigned.is_some() && r.next_role != Role::Stopped;
+    let n = &mut c.nodes[node];
+    if !up {
+        n.shutdown = true;
+        return;
+    }
+    n.online = true;
+    if n.unseen {
+        n.unclean = false;
     }
 }
 
 /// Orderings and bans within connections and containers.
 pub(crate) fn internal(c: &mut Cluster, rsc: RscIx) {
-    let r = &c.rscs[rsc];
-    if r.is_remote || r.is_fence_device {
-        // A remote node runs neither fence devices nor connections.
-        let remote: Vec<usize> = (0..c.nodes.len())
-            .filter(|n| c.is_remote_node(*n))
-            .collect();
-        let container_may = c.rscs[rsc].container.is_some() && c.rscs[rsc].is_remote;
-        for node in remote {
-            if (!container_may || c.is_guest(node)) && c.rscs[rsc].allowed.get(node).is_some() {
-                crate::assign::add_node_score(
-                    c,
-                    rsc,
-                    Some(node),
-                    -INFINITY,
-                    "remote connection or fence device",
-                );
-            }
+    if let Some(container) = c.rscs[rsc].container {
+        with_container(c, rsc, container);
+    }
+    if c.rscs[rsc].is_remote || c.rscs[rsc].is_fence_device {
+        ban_remote_nodes(c, rsc);
+    }
+}
+
+/// Bans a resource from all remote and guest nodes.
+fn ban_remote_nodes(c: &mut Cluster, rsc: RscIx) {
+    for node in 0..c.nodes.len() {
+        if c.is_remote_node(node)
+            && let Some(entry) = c.rscs[rsc].allowed.get_mut(node)
+        {
+            entry.score = -INFINITY;
         }
     }
-    let Some(container) = c.rscs[rsc].container else {
+}
+
+fn with_container(c: &mut Cluster, rsc: RscIx, container: RscIx) {
+    let mut remote = None;
+    if c.rscs[rsc].is_remote {
+        if !c.rscs[rsc].nesting_allowed {
+            // No guest inside of another remote node.
+            ban_remote_nodes(c, container);
+        }
+        // When somebody erased the container's history, the probe may find it running: then the connection is
+        // not recovered for nothing.
+        order_tasks(c, container, Task::Monitor, rsc, Task::Stop, ar::ORDERED);
+    } else if c.rscs[container].is_remote {
+        remote = Some(container);
+    } else {
+        let fillers = &c.rscs[container].fillers;
+        remote = fillers.iter().copied().find(|f| c.rscs[*f].is_remote);
+    }
+    if let Some(remote) = remote {
+        let only = c.rscs[remote].remote_node;
+        for (node, entry) in c.rscs[rsc].allowed.entries_mut() {
+            if Some(node) != only {
+                entry.score = -INFINITY;
+            }
+        }
         return;
+    }
+    let up = ar::FIRST_IMPLIES_THEN | ar::UNRUNNABLE_FIRST_BLOCKS;
+    order_tasks(c, container, Task::Start, rsc, Task::Start, up);
+    let down = ar::THEN_IMPLIES_FIRST;
+    order_tasks(c, rsc, Task::Stop, container, Task::Stop, down);
+    // A bundle's connection may be elsewhere if it has to.
+    let score = if c.rscs[rsc].nesting_allowed {
+        10_000
+    } else {
+        INFINITY
     };
-    order_tasks(
-        c,
-        container,
-        Task::Start,
-        rsc,
-        Task::Start,
-        ar::FIRST_IMPLIES_THEN | ar::UNRUNNABLE_FIRST_BLOCKS,
-    );
-    order_tasks(
-        c,
-        rsc,
-        Task::Stop,
-        container,
-        Task::Stop,
-        ar::THEN_IMPLIES_FIRST,
-    );
-    let score = INFINITY;
-    let influence = c.rscs[rsc].critical;
-    crate::constraints::new(
-        c,
-        &"#resource-with-container".into(),
-        None,
-        score,
-        (rsc, Role::Unknown),
-        (container, Role::Unknown),
-        influence,
-    );
+    let id = "#resource-with-container".into();
+    let (dependent, primary) = ((rsc, Role::Unknown), (container, Role::Unknown));
+    crate::constraints::new(c, &id, None, score, dependent, primary, true);
 }
 
 /// What waits for connections.
@@ -91,171 +93,216 @@ pub(crate) fn order(c: &mut Cluster) {
     if !c.have_remote {
         return;
     }
-    for act in 0..c.acts.len() {
+    for act in (0..c.acts.len()).rev() {
         order_one(c, act);
     }
 }
 
 /// An action on a remote node needs the connection, and the connection's stop waits for it.
-fn order_one(c: &mut Cluster, act: usize) {
+fn order_one(c: &mut Cluster, act: ActIx) {
     let a = &c.acts[act];
-    let (Some(node), Some(rsc)) = (a.node, a.rsc) else {
+    let Some(rsc) = a.rsc else {
         return;
     };
-    if a.task == Task::ClearFailCount || a.pseudo && !matches!(a.task, Task::Stop | Task::Demote) {
-        return;
+    let task = a.task;
+    if c.rscs[rsc].is_remote && task == Task::ClearFailCount {
+        return order_action_task(c, act, rsc, Task::Start, ar::ORDERED);
     }
-    if !c.is_remote_node(node) {
-        return;
-    }
-    let Some(connection) = c.nodes[node].connection.filter(|r| *r != rsc) else {
+    let Some(node) = a.node.filter(|n| c.is_remote_node(*n) && !a.pseudo) else {
         return;
     };
-    if c.is_guest(node) {
-        order_guest(c, act, rsc, connection);
-    } else {
-        order_remote(c, act, rsc, connection, node);
+    let Some(connection) = c.nodes[node].connection else {
+        return;
+    };
+    if task == Task::Start {
+        // If the connection fails, the resource is left where it was.
+        for at in 0..c.rscs[rsc].actions.len() {
+            let other = c.rscs[rsc].actions[at];
+            if c.acts[other].task == Task::Stop && c.acts[other].node != Some(node) {
+                order_task_action(c, connection, Task::Start, other, ar::ORDERED);
+            }
+        }
+    }
+    match c.rscs[connection].container {
+        Some(container) => order_guest(c, act, node, connection, container),
+        None => order_remote(c, act, node, connection),
     }
 }
 
-fn order_guest(c: &mut Cluster, act: usize, rsc: RscIx, connection: RscIx) {
-    let container = c.rscs[connection].container.unwrap_or(connection);
+fn after_start(c: &mut Cluster, connection: RscIx, act: ActIx, extra: u32) {
+    let flags = ar::UNRUNNABLE_FIRST_BLOCKS | extra;
+    order_task_action(c, connection, Task::Start, act, flags);
+}
+
+fn before_stop(c: &mut Cluster, connection: RscIx, act: ActIx, extra: u32) {
+    let flags = ar::UNRUNNABLE_FIRST_BLOCKS | extra;
+    order_action_task(c, act, connection, Task::Stop, flags);
+}
+
+fn order_guest(c: &mut Cluster, act: ActIx, node: NodeIx, connection: RscIx, container: RscIx) {
     let failed = c.rscs[container].failed;
+    if failed {
+        fencing::fence_node(c, node, "container failed", false);
+    }
     match c.acts[act].task {
         Task::Start | Task::Promote => {
-            let flags = ar::FIRST_IMPLIES_THEN | ar::UNRUNNABLE_FIRST_BLOCKS;
-            after_start(c, container, act, flags);
-            after_start(c, connection, act, flags);
+            after_start(c, container, act, ar::FIRST_IMPLIES_THEN);
+            after_start(c, connection, act, 0);
         }
-        Task::Stop | Task::Demote if !failed => {
-            before_stop(c, connection, act);
+        // What was in a failed container ended with it.
+        Task::Stop | Task::Demote => {
+            if !failed {
+                before_stop(c, connection, act, 0);
+            }
         }
-        Task::Monitor if c.acts[act].interval_ms > 0 && c.rscs[rsc].managed => {
-            after_start(
-                c,
-                connection,
-                act,
-                ar::FIRST_IMPLIES_THEN | ar::UNRUNNABLE_FIRST_BLOCKS,
-            );
+        _ if c.acts[act].interval_ms > 0 => {
+            after_start(c, connection, act, ar::FIRST_IMPLIES_THEN);
         }
-        Task::Monitor => after_start(c, connection, act, ar::UNRUNNABLE_FIRST_BLOCKS),
-        _ => {}
+        _ => after_start(c, connection, act, 0),
     }
 }
 
-fn after_start(c: &mut Cluster, connection: RscIx, act: usize, flags: u32) {
-    if let Some(start) = first_action(c, connection, Task::Start, None) {
-        order_actions(c, start, act, flags);
-    }
-}
-
-fn before_stop(c: &mut Cluster, connection: RscIx, act: usize) {
-    if let Some(stop) = first_action(c, connection, Task::Stop, None) {
-        order_actions(c, act, stop, ar::THEN_IMPLIES_FIRST);
-    }
-}
-
+/// What will become of the connection to a remote node.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ConnectionState {
+    /// Up and staying.
     Alive,
+    /// On a node that is lost, or on the way to another.
     Resting,
-    Failed,
+    /// Going down for good in good order.
     Stopped,
+    /// Lost and not coming back.
+    Failed,
+    /// Down now; it may come up.
     Unknown,
 }
 
-fn connection_state(c: &Cluster, connection: RscIx, node: usize) -> ConnectionState {
+fn connection_state(c: &Cluster, connection: RscIx, node: NodeIx) -> ConnectionState {
     let r = &c.rscs[connection];
-    let host = r.running_on.first().copied();
+    let host = c.current_node(connection);
     if r.next_role == Role::Stopped || r.assigned.is_none() {
-        if c.nodes[node].unclean {
-            return if c.nodes[node].remote_was_fenced {
-                ConnectionState::Resting
-            } else {
-                ConnectionState::Failed
-            };
+        if host.is_some_and(|h| c.nodes[h].unclean) {
+            return ConnectionState::Failed;
         }
-        if r.failed && r.remote_reconnect_ms > 0 {
-            return ConnectionState::Resting;
+        if !r.failed {
+            return ConnectionState::Stopped;
         }
-        return ConnectionState::Stopped;
+        let n = &c.nodes[node];
+        let waits = r.next_role == Role::Stopped && r.remote_reconnect_ms > 0;
+        if waits && n.remote_was_fenced && !n.shutdown_requested() {
+            return ConnectionState::Unknown;
+        }
+        return ConnectionState::Failed;
     }
-    match host {
-        Some(host) if c.nodes[host].unclean => {
-            if r.assigned != Some(host) && r.failed {
-                ConnectionState::Failed
-            } else {
-                ConnectionState::Unknown
-            }
-        }
-        Some(_) if r.failed => ConnectionState::Failed,
-        Some(_) => ConnectionState::Alive,
-        None => ConnectionState::Alive,
+    let Some(host) = host else {
+        return ConnectionState::Unknown;
+    };
+    let moves = r.running_on.len() > 1 && r.partial_source.is_some() && r.partial_target.is_some();
+    if moves || c.nodes[host].unclean || !c.nodes[host].online {
+        return ConnectionState::Resting;
     }
+    ConnectionState::Alive
 }
 
-fn order_remote(c: &mut Cluster, act: usize, rsc: RscIx, connection: RscIx, node: usize) {
+fn order_remote(c: &mut Cluster, act: ActIx, node: NodeIx, connection: RscIx) {
+    use ConnectionState::{Alive, Failed, Resting, Stopped, Unknown};
     let state = connection_state(c, connection, node);
-    let after = ar::UNRUNNABLE_FIRST_BLOCKS;
+    let recurring = c.acts[act].interval_ms > 0;
     match c.acts[act].task {
         Task::Start | Task::Promote => {
-            let flags = if state == ConnectionState::Failed {
-                after
+            // Recovered with its connection.
+            let extra = if state == Failed {
+                ar::FIRST_IMPLIES_THEN
             } else {
-                ar::FIRST_IMPLIES_THEN | after
+                0
             };
-            after_start(c, connection, act, flags);
+            after_start(c, connection, act, extra);
         }
-        Task::Stop | Task::Demote => match state {
-            ConnectionState::Alive | ConnectionState::Unknown
-                if state == ConnectionState::Alive =>
-            {
-                before_stop(c, connection, act);
+        Task::Stop | Task::MigrateTo | Task::MigrateFrom => match state {
+            Alive => before_stop(c, connection, act, ar::THEN_IMPLIES_FIRST),
+            Failed => {
+                let reason = "resources are active but connection is unrecoverable";
+                fencing::fence_node(c, node, reason, false);
             }
-            ConnectionState::Failed => before_stop(c, connection, act),
-            ConnectionState::Resting => {}
-            _ => {
-                let moves = c.rscs[connection].assigned.is_some()
-                    && c.rscs[connection].next_role != Role::Stopped;
-                if moves {
-                    after_start(c, connection, act, after);
-                } else {
-                    before_stop(c, connection, act);
-                }
+            _ if c.rscs[connection].next_role == Role::Stopped => {
+                before_stop(c, connection, act, ar::THEN_IMPLIES_FIRST);
             }
+            _ => after_start(c, connection, act, 0),
         },
-        Task::Monitor if c.acts[act].interval_ms > 0 => {
-            if c.rscs[rsc].managed {
-                after_start(c, connection, act, ar::FIRST_IMPLIES_THEN | after);
+        Task::Demote => {
+            if matches!(state, Resting | Unknown) {
+                after_start(c, connection, act, 0);
             }
         }
-        _ => {
-            if c.rscs[rsc].managed || c.acts[act].task == Task::Monitor {
-                after_start(c, connection, act, after);
+        _ if recurring => after_start(c, connection, act, ar::FIRST_IMPLIES_THEN),
+        task => {
+            if task == Task::Monitor && state == Failed {
+                let reason = "resources are in unknown state and connection is unrecoverable";
+                fencing::fence_node(c, node, reason, false);
+            }
+            if c.current_node(connection).is_some() && state == Stopped {
+                // What runs there is looked at before the connection goes.
+                before_stop(c, connection, act, 0);
+            } else {
+                after_start(c, connection, act, 0);
             }
         }
     }
 }
 
 /// The member through which a remote node is reached for an action.
-pub(crate) fn router(c: &Cluster, ix: usize, node: usize) -> Option<usize> {
+pub(crate) fn router(c: &Cluster, act: ActIx, node: NodeIx) -> Option<NodeIx> {
     let connection = c.nodes[node].connection?;
     let r = &c.rscs[connection];
-    let begin = r.running_on.first().copied();
-    let end = r.assigned;
-    match (begin, end) {
-        (None, end) => end,
-        (begin, None) => begin,
-        (Some(b), Some(e)) if b == e => Some(b),
-        (Some(b), Some(e)) => {
-            use crate::model::Task;
-            // While the connection moves, what ends something goes by the old way.
-            let old_way = matches!(
-                c.acts[ix].task,
-                Task::Stop | Task::Demote | Task::Cancel | Task::MigrateFrom | Task::MigrateTo
-            );
-            Some(if old_way { b } else { e })
-        }
+    let (begin, end) = (c.current_node(connection), r.assigned);
+    let (Some(b), Some(e)) = (begin, end) else {
+        return begin.or(end);
+    };
+    if b == e {
+        return Some(b);
+    }
+    let mut task = c.acts[act].task;
+    if task == Task::Notify {
+        let told = c.acts[act].extra.iter();
+        let mut told = told.filter(|(name, _)| *name == "notify_operation");
+        task = told.next().map_or(task, |(_, op)| Task::parse(op));
+    }
+    // While the connection moves, what ends something goes by the old way; but a migration that is half done has
+    // everything wait for its end.
+    let half_moved = r.container.is_none() && r.partial_target.is_some();
+    let old_way = matches!(
+        task,
+        Task::Stop | Task::Demote | Task::Cancel | Task::MigrateFrom | Task::MigrateTo
+    );
+    Some(if old_way && !half_moved { b } else { e })
+}
+
+/// The host of the guest an action is for, with what the agent is told of it.
+pub(crate) fn guest_meta(c: &Cluster, act: ActIx, out: &mut BTreeMap<String, String>) {
+    let a = &c.acts[act];
+    let (Some(node), Some(rsc)) = (a.node, a.rsc) else {
+        return;
+    };
+    let Some(container) = c.nodes[node].connection.and_then(|r| c.rscs[r].container) else {
+        return;
+    };
+    let host = match crate::ordering::base_task(c, act) {
+        Task::Stop | Task::Demote => c.current_node(container),
+        Task::Start | Task::Monitor | Task::Promote => c.rscs[container].assigned,
+        _ => None,
+    };
+    let Some(host) = host else {
+        return;
+    };
+    out.insert(
+        "CRM_meta_physical_host".to_owned(),
+        c.nodes[host].name.clone(),
+    );
+    if let Some(target) = c.rscs[rsc].meta.get("container-attribute-target") {
+        out.insert(
+            "CRM_meta_container_attribute_target".to_owned(),
+            target.clone(),
+        );
     }
 }
 
@@ -294,12 +341,9 @@ pub(crate) fn downed_by_stop(c: &Cluster, ix: usize) -> Vec<String> {
     if !c.rscs[rsc].is_remote {
         return Vec::new();
     }
-    let migrates = c.rscs[rsc].actions.iter().any(|x| {
-        matches!(
-            c.acts[*x].task,
-            crate::model::Task::MigrateTo | crate::model::Task::MigrateFrom
-        ) && c.acts[*x].runnable
-            && !c.acts[*x].optional
+    let migrates = a.before.iter().any(|link| {
+        let first = &c.acts[link.other];
+        first.task == Task::MigrateFrom && first.rsc == Some(rsc)
     });
     match c.rscs[rsc].remote_node {
         Some(node) if !migrates => vec![c.nodes[node].id.clone()],

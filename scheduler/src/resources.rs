@@ -454,7 +454,6 @@ fn unpack_clone(c: &mut Cluster, ix: RscIx, xml: &Element) {
             0
         },
         min: number(&["clone-min"], 0),
-        interleave: score::is_true(text(&["interleave"])),
         ordered: score::is_true(text(&["ordered"])),
         ..CloneSettings::default()
     };

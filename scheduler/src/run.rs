@@ -8,7 +8,7 @@ use crate::{
     assign, changes, constraints, create, fencing,
     graph::Graph,
     history_ops,
-    model::Cluster,
+    model::{Cluster, Role},
     nodes::{self, section},
     nvpairs::{self, Ids},
     options::Options,
@@ -43,7 +43,7 @@ pub fn run(cib: &Element, now_s: i64, trace: bool) -> Run {
     if trace {
         c.trace = Some(Vec::new());
     }
-    let status = text::status(&mut c, true);
+    let status = status_text(&mut c, true);
     let counts = text::counts(&c);
     decide(&mut c);
     let graph = produce::build(&mut c);
@@ -57,6 +57,22 @@ pub fn run(cib: &Element, now_s: i64, trace: bool) -> Run {
         scores: c.trace.unwrap_or_default(),
         utilization: c.utilization_trace.unwrap_or_default(),
     }
+}
+
+/// Nodes and resources as text. An instance that was started, and not promoted since, is unpromoted to people.
+pub(crate) fn status_text(c: &mut Cluster, pending: bool) -> Vec<String> {
+    let started: Vec<usize> = (0..c.rscs.len())
+        .filter(|ix| c.rscs[*ix].role == Role::Started)
+        .filter(|ix| c.clone_of(*ix).is_some_and(|clone| c.rscs[clone].promotable))
+        .collect();
+    for ix in &started {
+        c.rscs[*ix].role = Role::Unpromoted;
+    }
+    let out = text::status(c, pending);
+    for ix in started {
+        c.rscs[ix].role = Role::Started;
+    }
+    out
 }
 
 /// Reads configuration and status.

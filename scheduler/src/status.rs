@@ -285,9 +285,10 @@ fn ready(c: &Cluster, node: NodeIx, state: &Element, all: bool) -> bool {
         if let Some(container) = r.container {
             return all || r.role == Role::Started && c.rscs[container].role == Role::Started;
         }
-        return all || r.role == Role::Started;
+        return all || r.role == Role::Started || c.options.shutdown_lock;
     }
-    all || n.online
+    // Without fencing, what is off comes last, so that active instances get the first numbers.
+    all || n.online || c.options.fencing || c.options.shutdown_lock
 }
 
 /// Whether a remote node is up follows from its connection (and container).
@@ -333,15 +334,11 @@ fn remote_attributes(c: &mut Cluster, node: NodeIx, state: &Element) {
     }
     add_transient(c, node, state);
     read_modes(c, node);
-    let wants_down = c.nodes[node]
-        .attrs
-        .get("shutdown")
-        .is_some_and(|v| v != "0");
-    if wants_down {
+    if c.nodes[node].shutdown_requested() {
         c.nodes[node].shutdown = true;
-        if let Some(rsc) = c.nodes[node].connection {
-            c.rscs[rsc].next_role = Role::Stopped;
-        }
+    }
+    if c.nodes[node].connection.is_some_and(|r| !c.rscs[r].managed) {
+        c.nodes[node].maintenance = true;
     }
     let n = &mut c.nodes[node];
     if n.attrs
@@ -362,9 +359,8 @@ fn remote_attributes(c: &mut Cluster, node: NodeIx, state: &Element) {
 /// Containers whose connection failed are restarted.
 fn finish_containers(c: &mut Cluster) {
     for rsc in std::mem::take(&mut c.stop_needed) {
-        let container = c.rscs[rsc].container.unwrap_or(rsc);
-        if let Some(node) = c.current_node(container) {
-            crate::actions::stop(c, container, node, false);
+        if let Some(node) = c.current_node(rsc) {
+            crate::actions::stop(c, rsc, node, false);
         }
     }
 }
@@ -373,6 +369,12 @@ fn finish_containers(c: &mut Cluster) {
 fn finish_remote(c: &mut Cluster, states: &[&Element]) {
     let _ = states;
     for node in 0..c.nodes.len() {
+        if c.nodes[node].kind == NodeKind::Remote
+            && c.nodes[node].shutdown
+            && let Some(rsc) = c.nodes[node].connection
+        {
+            c.rscs[rsc].next_role = Role::Stopped;
+        }
         if c.nodes[node].kind == NodeKind::Remote && !c.nodes[node].history_unpacked {
             remote_online(c, node);
         }
