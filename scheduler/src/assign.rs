@@ -543,6 +543,7 @@ pub(crate) fn place(
         entry.count += 1;
     }
     utilization::consume(c, node, rsc);
+    utilization::show_taken(c, node, rsc);
     !was_assigned || before != Some(node)
 }
 
@@ -603,13 +604,23 @@ pub(crate) fn show_scores(c: &mut Cluster, rsc: RscIx) {
     if c.trace.is_none() {
         return;
     }
-    show_one(c, rsc);
+    let by = match c.rscs[rsc].kind {
+        Kind::Primitive => "pcmk__primitive_assign",
+        Kind::Group => "pcmk__group_assign",
+        Kind::Clone => "pcmk__clone_assign",
+        Kind::Bundle => "pcmk__bundle_assign",
+    };
+    show_scores_by(c, rsc, by);
+}
+
+fn show_scores_by(c: &mut Cluster, rsc: RscIx, by: &str) {
+    show_one(c, rsc, by);
     for child in c.rscs[rsc].children.clone() {
-        show_scores(c, child);
+        show_scores_by(c, child, by);
     }
 }
 
-fn show_one(c: &mut Cluster, rsc: RscIx) {
+fn show_one(c: &mut Cluster, rsc: RscIx, by: &str) {
     if c.rscs[rsc].removed {
         return;
     }
@@ -618,7 +629,7 @@ fn show_one(c: &mut Cluster, rsc: RscIx) {
         .entries()
         .map(|(node, e)| {
             format!(
-                "assign: {} allocation score on {}: {}",
+                "{by}: {} allocation score on {}: {}",
                 c.rscs[rsc].id,
                 c.nodes[node].name,
                 score::show(e.score)

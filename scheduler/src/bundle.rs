@@ -55,9 +55,6 @@ pub(crate) fn probe(_c: &mut Cluster, _rsc: RscIx, _node: usize) -> bool {
     false
 }
 
-/// A bundle's state as text.
-pub(crate) fn text(_c: &Cluster, _rsc: RscIx, _depth: usize, _out: &mut Vec<String>) {}
-
 /// The resources a bundle is made of.
 pub(crate) fn parts(_c: &Cluster, _rsc: RscIx) -> Vec<RscIx> {
     Vec::new()

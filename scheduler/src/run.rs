@@ -12,9 +12,12 @@ use crate::{
     nodes::{self, section},
     nvpairs::{self, Ids},
     options::Options,
-    ordering, probes, produce, remote, report, resources,
+    ordering, probes, produce, remote,
+    report::{self, Planned},
+    resources,
     rules::{Context, Recheck},
-    score, status, text,
+    score, status,
+    view::View,
 };
 
 /// Everything one run found out and decided.
@@ -24,35 +27,54 @@ pub struct Run {
     pub graph: Graph,
     /// Things in the configuration that were ignored or mended.
     pub problems: Vec<String>,
-    /// The cluster's state as text, as status tools print it.
-    pub status: Vec<String>,
+    /// The cluster's state before it, if asked for.
+    pub view: Option<View>,
     /// Planned changes, one line each.
     pub transition_summary: Vec<String>,
+    /// Planned changes in parts.
+    pub plan: Vec<Planned>,
     /// Score lines, if asked for.
     pub scores: Vec<String>,
     /// Room of the nodes, if asked for.
     pub utilization: Vec<String>,
-    /// Resources that are disabled or blocked: disabled, blocked, all.
-    pub counts: (usize, usize, usize),
+}
+
+/// What a run writes down on its way, besides what it decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// The state before it.
+    pub view: bool,
+    /// Scores.
+    pub scores: bool,
+    /// Room of the nodes and what takes it.
+    pub utilization: bool,
 }
 
 /// Runs the scheduler for a moment; `trace`: with score lines.
 #[must_use]
 pub fn run(cib: &Element, now_s: i64, trace: bool) -> Run {
+    let asked = Asked {
+        scores: trace,
+        ..Asked::default()
+    };
+    run_with(cib, now_s, asked)
+}
+
+/// Runs the scheduler for a moment and writes down what is asked for.
+#[must_use]
+pub fn run_with(cib: &Element, now_s: i64, asked: Asked) -> Run {
     let mut c = read(cib, now_s);
-    if trace {
-        c.trace = Some(Vec::new());
-    }
-    let status = text::status(&mut c, true);
-    let counts = text::counts(&c);
+    c.trace = asked.scores.then(Vec::new);
+    c.utilization_trace = asked.utilization.then(Vec::new);
+    let view = asked.view.then(|| View::read(&mut c));
     decide(&mut c);
     let graph = produce::build(&mut c);
-    let transition_summary = report::transition(&mut c);
+    let plan = report::transition(&mut c);
     Run {
         graph,
-        transition_summary,
-        status,
-        counts,
+        transition_summary: plan.iter().map(|p| p.line(0, 0)).collect(),
+        plan,
+        view,
         problems: c.problems,
         scores: c.trace.unwrap_or_default(),
         utilization: c.utilization_trace.unwrap_or_default(),

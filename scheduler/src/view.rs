@@ -406,6 +406,15 @@ impl View {
         view
     }
 
+    /// Leaves out what is under way, as if nobody knew of it.
+    pub fn forget_pending(&mut self) {
+        for r in &mut self.resources {
+            r.pending = None;
+            r.is_pending = false;
+            r.shown_role = resources::role_text(r.role, r.in_promotable).to_owned();
+        }
+    }
+
     /// Whether a resource is active: any part of it, or (`all`) every part.
     /// What is on a node that is down counts only if the cluster cannot know better.
     #[must_use]

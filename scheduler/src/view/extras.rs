@@ -4,18 +4,15 @@ use std::collections::BTreeSet;
 
 use super::{Ban, ClusterOptions, Counts, LastChange, NodeKind, Summary, Ticket, View, nodes};
 use crate::{
-    model::{Cluster, Kind, Role},
+    model::{Cluster, Kind, Role, Rsc},
     options::NoQuorum,
-    score, text,
+    score,
 };
 
 /// What there is to say about the whole.
 pub(super) fn summary(c: &Cluster, view: &View) -> Summary {
     let option = |name: &str| c.options.raw.get(name).cloned();
     let places = nodes::places(c);
-    let (disabled, blocked, _) = text::counts(c);
-    let primitives = c.rscs.iter().filter(|r| r.kind == Kind::Primitive);
-    let all = primitives.count();
     let attr = |name: &str| c.cib.attr(name).unwrap_or_default().to_owned();
     Summary {
         stack: option("cluster-infrastructure"),
@@ -32,11 +29,7 @@ pub(super) fn summary(c: &Cluster, view: &View) -> Summary {
             client: attr("update-client"),
             origin: attr("update-origin"),
         },
-        counts: Counts {
-            all,
-            disabled,
-            blocked,
-        },
+        counts: counts(c),
         options: ClusterOptions {
             fencing: c.options.fencing,
             fencing_timeout_ms: c.options.fencing_timeout_ms,
@@ -52,6 +45,19 @@ pub(super) fn summary(c: &Cluster, view: &View) -> Summary {
             stop_all: c.options.stop_all,
             priority_fencing_delay_ms: c.options.priority_fencing_delay_ms,
         },
+    }
+}
+
+fn counts(c: &Cluster) -> Counts {
+    let primitives = || c.rscs.iter().filter(|r| r.kind == Kind::Primitive);
+    let wants_stopped = |r: &&Rsc| {
+        let target = r.meta.get("target-role");
+        !r.removed && target.and_then(|t| Role::parse(t)) == Some(Role::Stopped)
+    };
+    Counts {
+        all: primitives().count(),
+        disabled: primitives().filter(wants_stopped).count(),
+        blocked: primitives().filter(|r| !r.removed && r.blocked).count(),
     }
 }
 

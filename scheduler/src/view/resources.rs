@@ -103,11 +103,16 @@ fn agent(r: &model::Rsc) -> String {
 fn shown_role(r: &model::Rsc, in_promotable: bool) -> &str {
     match r.pending_op.as_deref() {
         Some(text @ ("Starting" | "Stopping" | "Migrating" | "Promoting" | "Demoting")) => text,
-        _ => match r.role {
-            Role::Unknown => "Stopped",
-            Role::Unpromoted if !in_promotable => "Started",
-            role => role.text(),
-        },
+        _ => role_text(r.role, in_promotable),
+    }
+}
+
+/// The word for what a resource does; of one that cannot be promoted, only whether it runs.
+pub(super) fn role_text(role: Role, in_promotable: bool) -> &'static str {
+    match role {
+        Role::Unknown => "Stopped",
+        Role::Unpromoted if !in_promotable => "Started",
+        role => role.text(),
     }
 }
 
