@@ -98,7 +98,9 @@ impl Step {
                 node,
                 interval_ms,
             } => format!("Resource action: {resource:<15} {op}={interval_ms} on {node}"),
-            Self::Failed { action, rc } => format!("Pretending action {action} failed with rc={rc}"),
+            Self::Failed { action, rc } => {
+                format!("Pretending action {action} failed with rc={rc}")
+            }
         }
     }
 }
@@ -362,8 +364,8 @@ fn resource_action(out: &mut Executed, action: &Action, node: &str, moment: &Mom
         reason: None,
         node,
     };
-    let recorded = mark(history::record(known.as_ref(), action, &outcome), &outcome)
-        .with_attr("id", &shown);
+    let recorded =
+        mark(history::record(known.as_ref(), action, &outcome), &outcome).with_attr("id", &shown);
     match place {
         Some(at) => {
             resources.replace_child(at, recorded);
@@ -408,7 +410,10 @@ fn mark(mut resource: Element, outcome: &Outcome) -> Element {
     let key = format!("{call}:-1:{target}:{MAKER}");
     entry.set_attr("crm-debug-origin", "crm_simulate");
     entry.set_attr("transition-key", &key);
-    entry.set_attr("transition-magic", format!("{}:{};{key}", outcome.status, outcome.rc));
+    entry.set_attr(
+        "transition-magic",
+        format!("{}:{};{key}", outcome.status, outcome.rc),
+    );
     resource
 }
 
@@ -430,17 +435,18 @@ pub fn count_failure(cib: &mut Element, node_id: &str, failing: &Failing, at_s: 
         set.set_attr("id", format!("status-{node_id}"));
     }
     let set_id = set.id().unwrap_or_default().to_owned();
-    let (rsc, op, interval_ms) = (base_name(&failing.resource), &failing.op, failing.interval_ms);
+    let (rsc, op, interval_ms) = (
+        base_name(&failing.resource),
+        &failing.op,
+        failing.interval_ms,
+    );
     let count_name = history::fail_count_attribute(rsc, op, interval_ms);
     let known = set
         .children()
         .find(|p| p.attr("name") == Some(count_name.as_str()))
         .and_then(|p| p.attr("value")?.parse::<i64>().ok());
     let last_name = history::last_failure_attribute(rsc, op, interval_ms);
-    for (name, value) in [
-        (count_name, known.unwrap_or(0) + 1),
-        (last_name, at_s),
-    ] {
+    for (name, value) in [(count_name, known.unwrap_or(0) + 1), (last_name, at_s)] {
         set.retain_children(|p| p.attr("name") != Some(name.as_str()));
         let pair = Element::new("nvpair")
             .with_attr("id", format!("{set_id}-{}", name.replace('#', ".")))

@@ -77,8 +77,10 @@ pub struct LastChange {
 /// Numbers of primitive instances.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Configured.
+    /// All there are, those that were removed from the configuration included.
     pub all: usize,
+    /// Those of the configuration.
+    pub configured: usize,
     /// Of these, those that shall be stopped.
     pub disabled: usize,
     /// Of these, those that a failure keeps from being touched.
@@ -239,7 +241,7 @@ pub struct Resource {
     pub clone_max: usize,
     /// Of a clone: places of the nodes where instances may be, sorted.
     pub allowed: Vec<usize>,
-    /// Failed probes: place of the node and exit code.
+    /// Probes that found no program: place of the node and exit code.
     pub failed_probes: Vec<(usize, i64)>,
     /// Description for people.
     pub description: Option<String>,

@@ -122,7 +122,9 @@ fn checked(input: &Element) -> Result<(), Failure> {
     };
     let wrong = errors(input);
     let known = named.and_then(schema::SchemaVersion::from_name);
-    if wrong.is_empty() || known.is_some_and(|v| newer(v).any(|v| errors(&as_of(input, v)).is_empty())) {
+    if wrong.is_empty()
+        || known.is_some_and(|v| newer(v).any(|v| errors(&as_of(input, v)).is_empty()))
+    {
         return Ok(());
     }
     let text = format!("the configuration is invalid: {}", wrong.join("; "));
@@ -130,13 +132,16 @@ fn checked(input: &Element) -> Result<(), Failure> {
 }
 
 fn newer(version: schema::SchemaVersion) -> impl Iterator<Item = schema::SchemaVersion> {
-    let all = (1..=4).flat_map(|major| (0..=10).map(move |minor| schema::SchemaVersion(major, minor)));
+    let all =
+        (1..=4).flat_map(|major| (0..=10).map(move |minor| schema::SchemaVersion(major, minor)));
     all.filter(move |v| *v > version)
         .filter_map(|v| schema::SchemaVersion::from_name(&v.to_string()))
 }
 
 fn as_of(input: &Element, version: schema::SchemaVersion) -> Element {
-    input.clone().with_attr("validate-with", version.to_string())
+    input
+        .clone()
+        .with_attr("validate-with", version.to_string())
 }
 
 fn save(file: Option<&std::path::Path>, text: impl FnOnce() -> String) -> Result<(), Failure> {
@@ -160,7 +165,11 @@ fn store(options: &Options, result: &Element) -> Result<(), Failure> {
     }
     let file = match &options.from {
         From::File(file) => file.clone(),
-        From::Pipe => return Err(Failure::usage("--in-place needs an input that can be written to")),
+        From::Pipe => {
+            return Err(Failure::usage(
+                "--in-place needs an input that can be written to",
+            ));
+        }
         From::Live => source::file_from_environment().ok_or_else(|| {
             Failure::usage("--in-place does not change a running cluster: use a shadow or a file")
         })?,
@@ -183,7 +192,9 @@ fn moment(
         }
         return Ok(at_s);
     }
-    let recorded = cib.attr("execution-date").and_then(|t| t.parse::<i64>().ok());
+    let recorded = cib
+        .attr("execution-date")
+        .and_then(|t| t.parse::<i64>().ok());
     if let Some(at_s) = recorded {
         if told.prose {
             let shown = scheduler::show_moment(at_s);
@@ -201,7 +212,10 @@ fn profile(
     output: &mut Output,
 ) -> Result<u8, Failure> {
     let entries = std::fs::read_dir(directory).map_err(|error| {
-        Failure::new(exit::NO_INPUT, format!("cannot read {}: {error}", directory.display()))
+        Failure::new(
+            exit::NO_INPUT,
+            format!("cannot read {}: {error}", directory.display()),
+        )
     })?;
     let mut files: Vec<_> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
     files.retain(|f| f.extension().is_some_and(|e| e == "xml"));

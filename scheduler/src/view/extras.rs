@@ -56,6 +56,7 @@ fn counts(c: &Cluster) -> Counts {
     };
     Counts {
         all: primitives().count(),
+        configured: primitives().filter(|r| !r.removed).count(),
         disabled: primitives().filter(wants_stopped).count(),
         blocked: primitives().filter(|r| !r.removed && r.blocked).count(),
     }

@@ -123,7 +123,9 @@ fn failed_probes(c: &Cluster, ix: RscIx, places: &[usize]) -> Vec<(usize, i64)> 
     });
     let probes = of_it.filter(|(_, _, op)| {
         let is_monitor = op.attr("operation") == Some("monitor");
-        is_monitor && op.attr("interval").is_none_or(|i| i == "0")
+        let is_probe = is_monitor && op.attr("interval").is_none_or(|i| i == "0");
+        // Any other failure of a probe is one of the resource.
+        is_probe && (op.attr("rc-code") == Some("5") || op.attr("op-status") == Some("7"))
     });
     probes
         .filter_map(|(_, node, op)| Some((places[*node], op.attr("rc-code")?.parse().ok()?)))

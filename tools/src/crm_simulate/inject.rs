@@ -118,7 +118,9 @@ fn set(cib: &mut Element, name: &str, value: &str) {
             cib.set_attr("have-quorum", if has { "1" } else { "0" });
         }
         _ => {
-            let config = cib.child_or_insert("configuration").child_or_insert("crm_config");
+            let config = cib
+                .child_or_insert("configuration")
+                .child_or_insert("crm_config");
             let set = config.child_or_insert("cluster_property_set");
             if set.id().is_none() {
                 set.set_attr("id", "cib-bootstrap-options");
@@ -168,7 +170,9 @@ fn change_node(cib: &mut Element, change: NodeChange, name: &str) {
 
 /// Identity of a node; one that is not configured is added.
 fn node_id(cib: &mut Element, name: &str) -> String {
-    let nodes = cib.child_or_insert("configuration").child_or_insert("nodes");
+    let nodes = cib
+        .child_or_insert("configuration")
+        .child_or_insert("nodes");
     let known = nodes.children().find(|n| n.attr("uname") == Some(name));
     if let Some(id) = known.and_then(Element::id) {
         return id.to_owned();
@@ -184,7 +188,9 @@ fn node_id(cib: &mut Element, name: &str) -> String {
     let fresh = Element::new("node")
         .with_attr("id", name)
         .with_attr("uname", name);
-    cib.child_or_insert("configuration").child_or_insert("nodes").push(fresh);
+    cib.child_or_insert("configuration")
+        .child_or_insert("nodes")
+        .push(fresh);
     let epoch = cib.attr("epoch").and_then(|n| n.parse::<u64>().ok());
     cib.set_attr("epoch", (epoch.unwrap_or(0) + 1).to_string());
     cib.set_attr("num_updates", "0");
@@ -217,12 +223,7 @@ fn change_ticket(cib: &mut Element, change: TicketChange, name: &str, now_s: i64
 }
 
 /// Writes the result of an operation into the history of its node.
-fn operation(
-    cib: &mut Element,
-    view: &View,
-    spec: &Failing,
-    now_s: i64,
-) -> Result<(), Failure> {
+fn operation(cib: &mut Element, view: &View, spec: &Failing, now_s: i64) -> Result<(), Failure> {
     let missing = |what: &str, name: &str| {
         Failure::new(exit::NO_SUCH, format!("there is no {what} '{name}'"))
     };
@@ -267,8 +268,14 @@ fn change_history(cib: &mut Element, action: &Action, spec: &Failing, node_id: &
     let lrm = state.child_or_insert("lrm");
     lrm.set_attr("id", node_id);
     let resources = lrm.child_or_insert("lrm_resources");
-    let id = action.resource.as_ref().map(|r| r.id.clone()).unwrap_or_default();
-    let at = resources.children().position(|r| r.id() == Some(id.as_str()));
+    let id = action
+        .resource
+        .as_ref()
+        .map(|r| r.id.clone())
+        .unwrap_or_default();
+    let at = resources
+        .children()
+        .position(|r| r.id() == Some(id.as_str()));
     let known = at.and_then(|at| resources.children().nth(at)).cloned();
     let calls = known.iter().flat_map(|k| k.children());
     let calls = calls.filter_map(|op| op.attr("call-id")?.parse::<i64>().ok());
@@ -300,10 +307,21 @@ mod tests {
     #[test]
     fn operations_are_spelled_as_in_the_field() {
         let spec = parse("memcached:0_monitor_20000@bart.example.com=7").unwrap();
-        assert_eq!((spec.resource.as_str(), spec.op.as_str()), ("memcached:0", "monitor"));
-        assert_eq!((spec.interval_ms, spec.node.as_str(), spec.rc), (20_000, "bart.example.com", 7));
+        assert_eq!(
+            (spec.resource.as_str(), spec.op.as_str()),
+            ("memcached:0", "monitor")
+        );
+        assert_eq!(
+            (spec.interval_ms, spec.node.as_str(), spec.rc),
+            (20_000, "bart.example.com", 7)
+        );
         assert_eq!(parse("vm_1_migrate_to_0@a=1").unwrap().op, "migrate_to");
-        for wrong in ["vm_start@a=1", "vm_start_0=1", "vm_start_0@a", "vm_start_0@a=x"] {
+        for wrong in [
+            "vm_start@a=1",
+            "vm_start_0=1",
+            "vm_start_0@a",
+            "vm_start_0@a=x",
+        ] {
             assert_eq!(parse(wrong).unwrap_err().code, exit::USAGE, "{wrong}");
         }
     }

@@ -35,10 +35,16 @@ pub(super) fn before(told: &Told, view: &View, now_s: i64, output: &mut Output) 
     if told.prose && counts.disabled + counts.blocked > 0 {
         output.line(&format!(
             "{} of {} resource instances DISABLED and {} BLOCKED from further action due to failure\n",
-            counts.disabled, counts.all, counts.blocked
+            counts.disabled, counts.configured, counts.blocked
         ));
     }
-    state(told, view, now_s, ("Current cluster status:", "cluster_status"), output);
+    state(
+        told,
+        view,
+        now_s,
+        ("Current cluster status:", "cluster_status"),
+        output,
+    );
 }
 
 /// The state afterwards.
@@ -58,11 +64,17 @@ fn state(told: &Told, view: &View, now_s: i64, names: (&str, &str), output: &mut
     };
     if told.xml {
         let parts = view::status_xml(&scene);
-        output.element(parts.into_iter().fold(Element::new(names.1), Element::with_child));
+        output.element(
+            parts
+                .into_iter()
+                .fold(Element::new(names.1), Element::with_child),
+        );
     }
     if told.prose {
         output.line(names.0);
-        view::status_text(&scene, 1).lines().for_each(|line| output.line(line));
+        view::status_text(&scene, 1)
+            .lines()
+            .for_each(|line| output.line(line));
         output.line("");
     }
 }
@@ -75,7 +87,8 @@ pub(super) fn modifications(told: &Told, all: &[Injected], output: &mut Output) 
     }
     if told.prose {
         output.line("Performing Requested Modifications:");
-        all.iter().for_each(|i| output.line(&format!("  * {}", in_words(i))));
+        all.iter()
+            .for_each(|i| output.line(&format!("  * {}", in_words(i))));
         output.line("");
     }
 }
@@ -185,7 +198,10 @@ fn utilization(line: &str) -> Option<Element> {
     let (rest, amounts) = line.split_once(" capacity:").or_else(|| {
         let (head, rest) = line.split_once(" utilization on ")?;
         let (node, amounts) = rest.split_once(':')?;
-        Some((&line[..head.len() + " utilization on ".len() + node.len()], amounts))
+        Some((
+            &line[..head.len() + " utilization on ".len() + node.len()],
+            amounts,
+        ))
     })?;
     let (comment, rest) = rest.split_once(": ")?;
     let element = match rest.split_once(" utilization on ") {
@@ -336,10 +352,16 @@ mod tests {
         assert_eq!(element.attr("id"), Some("r:0"));
         assert_eq!(element.attr("function"), Some("pcmk__clone_assign"));
         let element = score("r:1 promotion score (inactive): -1").unwrap();
-        assert_eq!((element.attr("node"), element.attr("score")), (None, Some("-1")));
+        assert_eq!(
+            (element.attr("node"), element.attr("score")),
+            (None, Some("-1"))
+        );
         let line = "pcmk__assign_resource: vm utilization on n1: cpu=2 memory=2048";
         let element = utilization(line).unwrap();
-        assert_eq!((element.attr("resource"), element.attr("cpu")), (Some("vm"), Some("2")));
+        assert_eq!(
+            (element.attr("resource"), element.attr("cpu")),
+            (Some("vm"), Some("2"))
+        );
         let element = utilization("Original: n1 capacity:").unwrap();
         assert_eq!(element.attr("comment"), Some("Original"));
     }

@@ -204,7 +204,7 @@ fn stands_alone(
     let places = view.locations(place);
     let scattered = primitives
         .iter()
-        .any(|p| view.resources[*p].running_on.len() > 1);
+        .any(|p| view.resources[*p].running_on.len() != 1);
     let [node] = places.as_slice() else {
         return true;
     };
