@@ -136,27 +136,25 @@ pub fn simulate_with(cib: &Element, graph: &Graph, at_s: i64, failing: &[Failing
     let mut done: BTreeSet<u32> = BTreeSet::new();
     let mut waiting: Vec<usize> = (0..graph.synapses.len()).collect();
     loop {
-        let ready: Vec<usize> = waiting
-            .iter()
-            .copied()
-            .filter(|at| {
-                graph.synapses[*at]
-                    .inputs
-                    .iter()
-                    .all(|input| done.contains(input))
-            })
-            .collect();
-        if ready.is_empty() {
-            break;
-        }
-        waiting.retain(|at| !ready.contains(at));
-        for at in ready {
-            for action in &graph.synapses[at].actions {
+        let mut later = Vec::new();
+        let before = done.len();
+        for at in std::mem::take(&mut waiting) {
+            let synapse = &graph.synapses[at];
+            // What was just done counts at once, for whatever comes later in the graph.
+            if !synapse.inputs.iter().all(|input| done.contains(input)) {
+                later.push(at);
+                continue;
+            }
+            for action in &synapse.actions {
                 if !apply(&mut out, action, &Moment { at_s, failing }) {
                     return out;
                 }
                 done.insert(action.id);
             }
+        }
+        waiting = later;
+        if done.len() == before {
+            break;
         }
     }
     out
