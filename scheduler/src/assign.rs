@@ -624,18 +624,16 @@ fn show_one(c: &mut Cluster, rsc: RscIx, by: &str) {
     if c.rscs[rsc].removed {
         return;
     }
-    let lines: Vec<String> = c.rscs[rsc]
-        .allowed
-        .entries()
-        .map(|(node, e)| {
-            format!(
-                "{by}: {} allocation score on {}: {}",
-                c.rscs[rsc].id,
-                c.nodes[node].name,
-                score::show(e.score)
-            )
-        })
-        .collect();
+    let scores = c.node_order.iter().filter_map(|node| {
+        let entry = c.rscs[rsc].allowed.get(*node)?;
+        Some(format!(
+            "{by}: {} allocation score on {}: {}",
+            c.rscs[rsc].id,
+            c.nodes[*node].name,
+            score::show(entry.score)
+        ))
+    });
+    let lines: Vec<String> = scores.collect();
     if let Some(trace) = &mut c.trace {
         trace.extend(lines);
     }

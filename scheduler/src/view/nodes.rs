@@ -31,7 +31,7 @@ fn node(c: &Cluster, ix: NodeIx) -> Node {
         (true, None) => NodeKind::Remote,
         (false, None) => NodeKind::Member,
     };
-    let speaks = n.online && n.expected_up && kind == NodeKind::Member;
+    let speaks = n.online && n.expected_up && !n.shutdown && kind == NodeKind::Member;
     let feature_set = || {
         let known = n.attrs.get("#feature-set").cloned();
         known.unwrap_or_else(|| "<3.15.1".to_owned())
@@ -50,7 +50,7 @@ fn node(c: &Cluster, ix: NodeIx) -> Node {
         health_counts: c.options.health_strategy != "none",
         feature_set: speaks.then(feature_set),
         shutdown: n.shutdown,
-        expected_up: n.expected_up,
+        expected_up: n.expected_up && !n.shutdown,
         is_dc: n.is_dc,
         running: n.running.clone(),
         container,

@@ -221,10 +221,7 @@ fn utilization(line: &str) -> Option<Element> {
 pub(super) fn plan(told: &Told, run: &Run, output: &mut Output) {
     if told.xml {
         let all = run.plan.iter().map(planned);
-        let element = all.fold(Element::new("actions"), Element::with_child);
-        if !element.is_empty() {
-            output.element(element);
-        }
+        output.element(all.fold(Element::new("actions"), Element::with_child));
     }
     if told.prose && told.plan {
         output.line("Transition Summary:");
@@ -259,6 +256,12 @@ fn planned(p: &Planned) -> Element {
     match (&p.source, &p.dest) {
         (None, Some(node)) if p.role.is_some() => element.set_attr("dest", node),
         (None, Some(node)) | (Some(node), None) => element.set_attr("node", node),
+        // What recovers in its place is where it is; anything else comes from there.
+        (Some(node), Some(dest))
+            if node == dest && p.action == "Recover" && p.next_role.is_none() =>
+        {
+            element.set_attr("node", node);
+        }
         (Some(source), Some(dest)) => {
             element.set_attr("source", source);
             if source != dest {

@@ -199,7 +199,6 @@ fn stands_alone(
     if !running {
         return false;
     }
-    gathered.active += 1;
     let special = any(&|p| p.removed || p.failed || !p.managed || p.maintenance);
     let places = view.locations(place);
     let scattered = primitives
@@ -215,6 +214,7 @@ fn stands_alone(
     if special || scattered || lost {
         return true;
     }
+    gathered.active += 1;
     if view.role(place) > Role::Unpromoted {
         gathered.promoted.push(*node);
     } else {
