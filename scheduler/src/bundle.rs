@@ -6,6 +6,9 @@ use crate::model::{Cluster, Kind, RscIx};
 
 /// Reads a bundle.
 pub(crate) fn unpack(c: &mut Cluster, ix: RscIx, xml: &Element) {
+    if c.for_view {
+        return crate::bundle_parts::unpack(c, ix, xml);
+    }
     let text = format!(
         "line {}: bundle '{}' is not scheduled",
         xml.line(),

@@ -6,6 +6,7 @@
 mod actions;
 mod assign;
 mod bundle;
+mod bundle_parts;
 mod changes;
 mod colocation;
 mod constraints;

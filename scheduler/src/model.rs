@@ -236,6 +236,9 @@ pub(crate) struct Replica {
     pub(crate) container: RscIx,
     pub(crate) child: Option<RscIx>,
     pub(crate) node: Option<NodeIx>,
+    pub(crate) ip: Option<RscIx>,
+    pub(crate) remote: Option<RscIx>,
+    pub(crate) address: Option<String>,
 }
 
 /// Settings of a bundle.
@@ -610,6 +613,8 @@ pub(crate) struct Cluster<'a> {
     pub(crate) node_order: Vec<NodeIx>,
     pub(crate) rsc_defaults: Rc<BTreeMap<String, String>>,
     pub(crate) stop_needed: Vec<RscIx>,
+    /// Only looked at, not decided for: bundles are read, too.
+    pub(crate) for_view: bool,
 }
 
 impl<'a> Cluster<'a> {

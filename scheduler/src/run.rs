@@ -17,7 +17,6 @@ use crate::{
     resources,
     rules::{Context, Recheck},
     score, status,
-    view::View,
 };
 
 /// Everything one run found out and decided.
@@ -27,8 +26,6 @@ pub struct Run {
     pub graph: Graph,
     /// Things in the configuration that were ignored or mended.
     pub problems: Vec<String>,
-    /// The cluster's state before it, if asked for.
-    pub view: Option<View>,
     /// Planned changes, one line each.
     pub transition_summary: Vec<String>,
     /// Planned changes in parts.
@@ -42,8 +39,6 @@ pub struct Run {
 /// What a run writes down on its way, besides what it decides.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Asked {
-    /// The state before it.
-    pub view: bool,
     /// Scores.
     pub scores: bool,
     /// Room of the nodes and what takes it.
@@ -66,7 +61,6 @@ pub fn run_with(cib: &Element, now_s: i64, asked: Asked) -> Run {
     let mut c = read(cib, now_s);
     c.trace = asked.scores.then(Vec::new);
     c.utilization_trace = asked.utilization.then(Vec::new);
-    let view = asked.view.then(|| View::read(&mut c));
     decide(&mut c);
     let graph = produce::build(&mut c);
     let plan = report::transition(&mut c);
@@ -74,15 +68,19 @@ pub fn run_with(cib: &Element, now_s: i64, asked: Asked) -> Run {
         graph,
         transition_summary: plan.iter().map(|p| p.line(0, 0)).collect(),
         plan,
-        view,
         problems: c.problems,
         scores: c.trace.unwrap_or_default(),
         utilization: c.utilization_trace.unwrap_or_default(),
     }
 }
 
-/// Reads configuration and status.
+/// Reads configuration and status to decide.
 pub(crate) fn read(cib: &Element, now_s: i64) -> Cluster<'_> {
+    read_for(cib, now_s, false)
+}
+
+/// Reads configuration and status, to decide or only to look at them.
+pub(crate) fn read_for(cib: &Element, now_s: i64, for_view: bool) -> Cluster<'_> {
     let ids = Ids::new(cib);
     let mut recheck = Recheck::default();
     let mut problems = Vec::new();
@@ -104,6 +102,7 @@ pub(crate) fn read(cib: &Element, now_s: i64) -> Cluster<'_> {
     }
     let options = Options::read(raw, &mut problems);
     let mut c = Cluster::new(cib, ids, now_s, options, recheck, problems);
+    c.for_view = for_view;
     c.quorate = score::is_true(cib.attr("have-quorum"));
     nodes::unpack(&mut c);
     nodes::unpack_remote(&mut c);
@@ -189,6 +188,7 @@ impl<'a> Cluster<'a> {
             node_order: Vec::new(),
             rsc_defaults: Default::default(),
             stop_needed: Vec::new(),
+            for_view: false,
         }
     }
 }

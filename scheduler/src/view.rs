@@ -385,7 +385,7 @@ impl View {
     /// Reads a CIB for the moment `now_s` (seconds since the epoch).
     #[must_use]
     pub fn of(cib: &Element, now_s: i64) -> Self {
-        let mut cluster = run::read(cib, now_s);
+        let mut cluster = run::read_for(cib, now_s, true);
         let mut view = Self::read(&mut cluster);
         constraints::unpack(&mut cluster);
         view.bans = extras::bans(&cluster);

@@ -49,7 +49,6 @@ fn work(options: &Options, output: &mut Output) -> Result<u8, Failure> {
     }
     save(options.save_input.as_deref(), || input.to_xml())?;
     let asked = Asked {
-        view: false,
         scores: options.show_scores,
         utilization: options.show_utilization,
     };

@@ -22,7 +22,7 @@ pub(crate) use outline::Outline;
 pub(crate) use sections::{Reader, Section, Sections};
 
 use cib::Element;
-use scheduler::view::View;
+use scheduler::view::{ClusterOptions, View};
 
 /// How much to show.
 #[derive(Clone, Debug, Default)]
@@ -126,6 +126,11 @@ pub(crate) fn status_text(scene: &Scene<'_>, depth: usize) -> String {
     all.extend(nodes::outline(scene));
     all.extend(resources::outline(scene, true));
     outline::text(&all, depth)
+}
+
+/// What keeps the cluster from managing anything, if something does.
+pub(crate) fn management_text(options: &ClusterOptions) -> Option<String> {
+    summary::management(options).map(|o| outline::text(&[o], 0))
 }
 
 /// Nodes and resources as XML.

@@ -15,18 +15,17 @@ pub(super) fn read(c: &Cluster, rsc: RscIx) -> Option<Bundle> {
             .and_then(|e| e.attr("image"))
             .unwrap_or_default()
             .to_owned(),
-        replicas: replicas.map(|(n, r)| replica(c, rsc, n, r)).collect(),
+        replicas: replicas.map(|(n, r)| replica(n, r)).collect(),
     })
 }
 
-fn replica(c: &Cluster, bundle: RscIx, number: usize, r: &crate::model::Replica) -> Replica {
-    let _ = bundle;
+fn replica(number: usize, r: &crate::model::Replica) -> Replica {
     Replica {
         number,
-        address: None,
-        ip: None,
+        address: r.address.clone(),
+        ip: r.ip,
         child: r.child,
         container: r.container,
-        remote: r.node.and_then(|n| c.nodes[n].connection),
+        remote: r.remote,
     }
 }

@@ -38,6 +38,12 @@ pub(super) fn before(told: &Told, view: &View, now_s: i64, output: &mut Output) 
             counts.disabled, counts.configured, counts.blocked
         ));
     }
+    if told.prose
+        && let Some(text) = view::management_text(&view.summary.options)
+    {
+        text.lines().for_each(|line| output.line(line));
+        output.line("");
+    }
     state(
         told,
         view,

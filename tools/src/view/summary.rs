@@ -1,5 +1,7 @@
 //! The cluster as a whole, its tickets and bans, as outlines.
 
+use scheduler::view::ClusterOptions;
+
 use super::{Outline, Scene, Section, describe};
 
 /// The head of a status.
@@ -24,7 +26,7 @@ pub(super) fn outline(scene: &Scene<'_>) -> Vec<Outline> {
         all.push(Outline::list("Cluster Summary", items));
     }
     if sections.has(Section::MaintMode) || sections.has(Section::Options) {
-        all.extend(management(scene));
+        all.extend(management(&scene.view.summary.options));
     }
     all
 }
@@ -93,8 +95,8 @@ fn counts(scene: &Scene<'_>) -> Vec<Outline> {
     ]
 }
 
-fn management(scene: &Scene<'_>) -> Option<Outline> {
-    let options = &scene.view.summary.options;
+/// What keeps the cluster from managing anything, if something does.
+pub(super) fn management(options: &ClusterOptions) -> Option<Outline> {
     let lines = if options.maintenance {
         [
             "              *** Resource management is DISABLED ***",
