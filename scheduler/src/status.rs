@@ -333,6 +333,11 @@ fn remote_attributes(c: &mut Cluster, node: NodeIx, state: &Element) {
     }
     add_transient(c, node, state);
     read_modes(c, node);
+    let unmanaged = |r: usize| !c.rscs[r].managed;
+    if c.nodes[node].connection.is_some_and(unmanaged) {
+        // Whoever does not manage the connection does not manage what is behind it.
+        c.nodes[node].maintenance = true;
+    }
     let wants_down = c.nodes[node]
         .attrs
         .get("shutdown")

@@ -3,7 +3,7 @@
 use super::{Attribute, Node, NodeKind};
 use crate::{
     assign,
-    model::{Cluster, Kind, NodeIx, RscIx},
+    model::{Cluster, NodeIx, RscIx},
 };
 
 /// Attributes that are the cluster's own business.
@@ -71,15 +71,15 @@ fn attributes(c: &Cluster, ix: NodeIx) -> Vec<Attribute> {
         .map(|(name, value)| Attribute {
             name: name.clone(),
             value: value.clone(),
-            expected: expected(c, name),
+            expected: expected(c, ix, name),
         })
         .collect()
 }
 
-/// The value of an attribute that a ping resource keeps, if all hosts answer.
-fn expected(c: &Cluster, name: &str) -> Option<i64> {
-    let all = (0..c.rscs.len()).filter(|r| c.rscs[*r].kind == Kind::Primitive);
-    all.filter(|r| matches!(&*c.rscs[*r].agent, "ping" | "pingd"))
+/// The value of an attribute that a ping resource on the node keeps, if all hosts answer.
+fn expected(c: &Cluster, node: NodeIx, name: &str) -> Option<i64> {
+    let here = c.nodes[node].running.iter().copied();
+    here.filter(|r| matches!(&*c.rscs[*r].agent, "ping" | "pingd"))
         .find_map(|r| expected_of(c, r, name))
 }
 

@@ -20,6 +20,7 @@ fn resource(c: &Cluster, ix: RscIx, places: &[usize]) -> Resource {
         .node_order
         .iter()
         .filter(|n| r.allowed.is_empty() || r.allowed.get(**n).is_some())
+        .filter(|n| !is_for_another(c, ix, **n))
         .map(|n| places[*n])
         .collect();
     allowed.sort_unstable();
@@ -65,6 +66,13 @@ fn resource(c: &Cluster, ix: RscIx, places: &[usize]) -> Resource {
             .map(str::to_owned),
         bundle: bundle::read(c, ix),
     }
+}
+
+/// Whether a node is the guest of a bundle, which is for nothing but what the bundle has in it.
+fn is_for_another(c: &Cluster, ix: RscIx, node: model::NodeIx) -> bool {
+    let connection = c.nodes[node].connection;
+    let bundle = connection.and_then(|r| c.rscs[r].parent);
+    bundle.is_some_and(|bundle| c.rscs[ix].parent != Some(bundle))
 }
 
 /// Instances in the order of their numbers; members of groups as configured.
@@ -119,7 +127,7 @@ pub(super) fn role_text(role: Role, in_promotable: bool) -> &'static str {
 fn failed_probes(c: &Cluster, ix: RscIx, places: &[usize]) -> Vec<(usize, i64)> {
     let of_it = c.failed_ops.iter().filter(|(rsc, _, _)| {
         let mut primitives = c.primitives(ix).into_iter();
-        primitives.any(|p| p == *rsc || c.history_id(p) == c.history_id(*rsc))
+        primitives.any(|p| p == *rsc || shown_name(c, p) == shown_name(c, *rsc))
     });
     let probes = of_it.filter(|(_, _, op)| {
         let is_monitor = op.attr("operation") == Some("monitor");

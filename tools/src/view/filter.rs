@@ -42,15 +42,11 @@ impl Filter {
         self.names.is_none()
     }
 
-    fn has_name(&self, name: &str) -> bool {
+    /// Whether things of this name are chosen.
+    pub(crate) fn has_name(&self, name: &str) -> bool {
         self.names
             .as_ref()
             .is_none_or(|names| names.iter().any(|n| n == name))
-    }
-
-    /// Whether instances of something called so are chosen.
-    pub(crate) fn has_base(&self, name: &str) -> bool {
-        self.has_name(name)
     }
 
     /// Whether a resource is chosen by its own name.

@@ -129,7 +129,7 @@ pub(super) fn shown_failures<'s>(scene: &'s Scene<'_>) -> impl Iterator<Item = &
     let failures = scene.view.failures.iter().filter(move |_| wanted);
     failures
         .filter(|f| scene.filter.has_node(f.node))
-        .filter(|f| is_chosen(scene, f.resource))
+        .filter(|f| scene.filter.has_name(parts_of(f).0))
         .filter(|f| !is_probe_of_nothing(f))
 }
 

@@ -161,7 +161,7 @@ pub(super) fn has_instance(scene: &Scene<'_>, clone: usize, instance: usize) -> 
     }
     let id = &scene.view.resources[instance].id;
     let base = id.split(':').next().unwrap_or(id);
-    filter.has_base(base)
+    filter.has_name(base)
 }
 
 fn instance(scene: &Scene<'_>, place: usize) -> Vec<Outline> {

@@ -167,7 +167,7 @@ fn node(scene: &Scene<'_>, n: &Node) -> Element {
     if scene.show.by_node {
         for place in &n.running {
             if scene.filter.has(scene.view, *place, true) {
-                element.push(xml_parts::primitive(scene.view, *place));
+                element.push(xml_parts::primitive(scene, *place));
             }
         }
     }

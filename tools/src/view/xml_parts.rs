@@ -1,7 +1,7 @@
 //! Resources as XML.
 
 use cib::Element;
-use scheduler::view::{Kind, View};
+use scheduler::view::Kind;
 
 use super::{Scene, describe, resources, xml::flag};
 
@@ -12,7 +12,7 @@ pub(super) fn resource(scene: &Scene<'_>, place: usize) -> Option<Element> {
         return None;
     }
     match r.kind {
-        Kind::Primitive => Some(primitive(scene.view, place)),
+        Kind::Primitive => Some(primitive(scene, place)),
         Kind::Group => group(scene, place),
         Kind::Clone => clone(scene, place),
         Kind::Bundle => bundle(scene, place),
@@ -20,7 +20,8 @@ pub(super) fn resource(scene: &Scene<'_>, place: usize) -> Option<Element> {
 }
 
 /// One primitive and the nodes where it is active.
-pub(super) fn primitive(view: &View, place: usize) -> Element {
+pub(super) fn primitive(scene: &Scene<'_>, place: usize) -> Element {
+    let view = scene.view;
     let r = &view.resources[place];
     let mut element = Element::new("resource")
         .with_attr("id", &r.name)
@@ -48,7 +49,7 @@ pub(super) fn primitive(view: &View, place: usize) -> Element {
     if let Some(node) = r.locked_to.and_then(|n| view.nodes.get(n)) {
         element.set_attr("locked_to", &node.name);
     }
-    if let Some(description) = &r.description {
+    if let Some(description) = r.description.as_ref().filter(|_| scene.show.detail) {
         element.set_attr("description", description);
     }
     let nodes = r.running_on.iter().filter_map(|n| view.nodes.get(*n));
@@ -72,12 +73,12 @@ fn group(scene: &Scene<'_>, place: usize) -> Option<Element> {
     let element = flag(element, "maintenance", r.maintenance);
     let element = flag(element, "managed", r.managed);
     let mut element = flag(element, "disabled", describe::is_disabled(r));
-    if let Some(description) = &r.description {
+    if let Some(description) = r.description.as_ref().filter(|_| scene.show.detail) {
         element.set_attr("description", description);
     }
     let any = !members.is_empty();
     let full = members.into_iter().fold(element, |element, m| {
-        element.with_child(primitive(view, *m))
+        element.with_child(primitive(scene, *m))
     });
     any.then_some(full)
 }
@@ -100,7 +101,7 @@ fn clone(scene: &Scene<'_>, place: usize) -> Option<Element> {
     if let Some(target) = &r.target_role {
         element.set_attr("target_role", target);
     }
-    if let Some(description) = &r.description {
+    if let Some(description) = r.description.as_ref().filter(|_| scene.show.detail) {
         element.set_attr("description", description);
     }
     let all = scene.filter.of_nodes();
@@ -136,7 +137,7 @@ fn bundle(scene: &Scene<'_>, place: usize) -> Option<Element> {
     ] {
         element = flag(element, name, value);
     }
-    if let Some(description) = &r.description {
+    if let Some(description) = r.description.as_ref().filter(|_| scene.show.detail) {
         element.set_attr("description", description);
     }
     for replica in &bundle.replicas {
@@ -146,7 +147,7 @@ fn bundle(scene: &Scene<'_>, place: usize) -> Option<Element> {
         let chosen = |part: &usize| whole || scene.filter.has(view, *part, false);
         let parts = replica.parts().filter(chosen);
         let inner = Element::new("replica").with_attr("id", replica.number.to_string());
-        let full = parts.fold(inner, |e, part| e.with_child(primitive(view, part)));
+        let full = parts.fold(inner, |e, part| e.with_child(primitive(scene, part)));
         if !full.is_empty() {
             element.push(full);
         }
