@@ -85,7 +85,7 @@ fn replica(c: &mut Cluster, plan: &Plan, at: u32, child: Option<RscIx>) -> Optio
     let remote = child.and_then(|_| {
         let node = nodes::create(c, &guest, &guest, NodeKind::Remote, 0);
         c.nodes[node].unclean = false;
-        let xml = primitive(&guest, "pacemaker", "remote");
+        let xml = connection(&guest, &name);
         let remote = resources::create(c, &xml, Some(plan.bundle), None)?;
         resources::attach_guest(c, container, remote);
         Some(remote)
@@ -98,6 +98,22 @@ fn replica(c: &mut Cluster, plan: &Plan, at: u32, child: Option<RscIx>) -> Optio
         remote,
         address,
     })
+}
+
+fn connection(guest: &str, container: &str) -> Element {
+    let set = format!("{guest}-internal");
+    let mut meta = Element::new("meta_attributes").with_attr("id", &set);
+    for (name, value) in [("container", container), ("internal", "true")] {
+        meta.push(pair(&set, name, value));
+    }
+    primitive(guest, "pacemaker", "remote").with_child(meta)
+}
+
+fn pair(set: &str, name: &str, value: &str) -> Element {
+    Element::new("nvpair")
+        .with_attr("id", format!("{set}-{name}"))
+        .with_attr("name", name)
+        .with_attr("value", value)
 }
 
 /// The address so many after another.
@@ -127,22 +143,16 @@ fn clone_xml(
     promoted_max: u32,
 ) -> Element {
     let set = format!("{id}-meta");
-    let pair = |name: &str, value: &str| {
-        Element::new("nvpair")
-            .with_attr("id", format!("{set}-{name}"))
-            .with_attr("name", name)
-            .with_attr("value", value)
-    };
     let unique = if per_host > 1 { "true" } else { "false" };
     let mut meta = Element::new("meta_attributes")
         .with_attr("id", &set)
-        .with_child(pair("ordered", "true"))
-        .with_child(pair("clone-max", &replicas.to_string()))
-        .with_child(pair("clone-node-max", &per_host.to_string()))
-        .with_child(pair("globally-unique", unique));
+        .with_child(pair(&set, "ordered", "true"))
+        .with_child(pair(&set, "clone-max", &replicas.to_string()))
+        .with_child(pair(&set, "clone-node-max", &per_host.to_string()))
+        .with_child(pair(&set, "globally-unique", unique));
     if promoted_max > 0 {
-        meta.push(pair("promotable", "true"));
-        meta.push(pair("promoted-max", &promoted_max.to_string()));
+        meta.push(pair(&set, "promotable", "true"));
+        meta.push(pair(&set, "promoted-max", &promoted_max.to_string()));
     }
     Element::new("clone")
         .with_attr("id", format!("{id}-clone"))

@@ -77,10 +77,9 @@ pub struct LastChange {
 /// Numbers of primitive instances.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// All there are, those that were removed from the configuration included.
+    /// Configured, and removed from the configuration but still there.
     pub all: usize,
-    /// Those of the configuration.
-    pub configured: usize,
+
     /// Of these, those that shall be stopped.
     pub disabled: usize,
     /// Of these, those that a failure keeps from being touched.
@@ -382,18 +381,24 @@ pub struct Operation {
 }
 
 impl View {
-    /// Reads a CIB for the moment `now_s` (seconds since the epoch).
+    /// Reads a CIB for the moment `now_s` (seconds since the epoch), with what constraints make of it.
     #[must_use]
     pub fn of(cib: &Element, now_s: i64) -> Self {
         let mut cluster = run::read_for(cib, now_s, true);
-        let mut view = Self::read(&mut cluster);
         constraints::unpack(&mut cluster);
+        let mut view = Self::read(&mut cluster);
         view.bans = extras::bans(&cluster);
         view
     }
 
+    /// Reads nodes, resources and histories of a CIB as they are before constraints are looked at.
+    #[must_use]
+    pub fn of_status(cib: &Element, now_s: i64) -> Self {
+        Self::read(&mut run::read_for(cib, now_s, true))
+    }
+
     /// What a cluster's tables say, bans apart.
-    pub(crate) fn read(c: &mut Cluster) -> Self {
+    fn read(c: &mut Cluster) -> Self {
         let mut view = Self {
             nodes: nodes::all(c),
             resources: resources::all(c),

@@ -35,7 +35,7 @@ fn work(options: &Options, output: &mut Output) -> Result<u8, Failure> {
     checked(&input)?;
     let told = Told::new(options, output);
     let now_s = moment(options, &input, &told, output)?;
-    let before = View::of(&input, now_s);
+    let before = View::of_status(&input, now_s);
     show::before(&told, &before, now_s, output);
     let injected = inject::all(options, &mut input, &before, now_s)?;
     if let Some(injected) = injected {
@@ -66,7 +66,7 @@ fn work(options: &Options, output: &mut Output) -> Result<u8, Failure> {
         show::steps(&told, &executed, output);
         save(options.save_output.as_deref(), || executed.cib.to_xml())?;
         moment(options, &input, &told, output)?;
-        let mut after = View::of(&executed.cib, now_s);
+        let mut after = View::of_status(&executed.cib, now_s);
         after.forget_pending();
         show::after(&told, &after, now_s, output);
         store(options, &executed.cib)?;

@@ -49,16 +49,17 @@ pub(super) fn summary(c: &Cluster, view: &View) -> Summary {
 }
 
 fn counts(c: &Cluster) -> Counts {
-    let primitives = || c.rscs.iter().filter(|r| r.kind == Kind::Primitive);
+    // What was removed counts as long as it is there.
+    let is_there = |r: &&Rsc| r.kind == Kind::Primitive && (!r.removed || r.role > Role::Stopped);
+    let there = || c.rscs.iter().filter(is_there);
     let wants_stopped = |r: &&Rsc| {
         let target = r.meta.get("target-role");
-        !r.removed && target.and_then(|t| Role::parse(t)) == Some(Role::Stopped)
+        target.and_then(|t| Role::parse(t)) == Some(Role::Stopped)
     };
     Counts {
-        all: primitives().count(),
-        configured: primitives().filter(|r| !r.removed).count(),
-        disabled: primitives().filter(wants_stopped).count(),
-        blocked: primitives().filter(|r| !r.removed && r.blocked).count(),
+        all: there().count(),
+        disabled: there().filter(wants_stopped).count(),
+        blocked: there().filter(|r| r.blocked).count(),
     }
 }
 

@@ -46,7 +46,7 @@ fn node(c: &Cluster, ix: NodeIx) -> Node {
         maintenance: n.maintenance,
         pending: n.pending,
         unclean: n.unclean,
-        health: assign::worst_health(c, ix),
+        health: health(c, ix),
         health_counts: c.options.health_strategy != "none",
         feature_set: speaks.then(feature_set),
         shutdown: n.shutdown,
@@ -55,6 +55,14 @@ fn node(c: &Cluster, ix: NodeIx) -> Node {
         running: n.running.clone(),
         container,
         attributes: attributes(c, ix),
+    }
+}
+
+/// Health counts only where there is a strategy for it.
+fn health(c: &Cluster, ix: NodeIx) -> i32 {
+    match c.options.health_strategy.as_str() {
+        "none" => 1,
+        _ => assign::worst_health(c, ix),
     }
 }
 

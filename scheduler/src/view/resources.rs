@@ -37,7 +37,7 @@ fn resource(c: &Cluster, ix: RscIx, places: &[usize]) -> Resource {
         parent: r.parent,
         children: children(c, ix),
         agent: agent(r),
-        role: r.role,
+        role: role(r, in_promotable),
         shown_role: shown_role(r, in_promotable).to_owned(),
         target_role: r.meta.get("target-role").cloned(),
         running_on: r.running_on.iter().map(|n| places[*n]).collect(),
@@ -108,10 +108,18 @@ fn agent(r: &model::Rsc) -> String {
     }
 }
 
+/// What a resource does. What was started and can be promoted is unpromoted to people, whatever its history calls it.
+fn role(r: &model::Rsc, in_promotable: bool) -> Role {
+    match r.role {
+        Role::Started if in_promotable => Role::Unpromoted,
+        role => role,
+    }
+}
+
 fn shown_role(r: &model::Rsc, in_promotable: bool) -> &str {
     match r.pending_op.as_deref() {
         Some(text @ ("Starting" | "Stopping" | "Migrating" | "Promoting" | "Demoting")) => text,
-        _ => role_text(r.role, in_promotable),
+        _ => role_text(role(r, in_promotable), in_promotable),
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) fn before(told: &Told, view: &View, now_s: i64, output: &mut Output) 
     if told.prose && counts.disabled + counts.blocked > 0 {
         output.line(&format!(
             "{} of {} resource instances DISABLED and {} BLOCKED from further action due to failure\n",
-            counts.disabled, counts.configured, counts.blocked
+            counts.disabled, counts.all, counts.blocked
         ));
     }
     if told.prose

@@ -65,6 +65,14 @@ pub(super) fn is_disabled(r: &Resource) -> bool {
     wanted_role(r) == Some(Role::Stopped)
 }
 
+/// The role that the configuration wants of a clone: its own, or that of what is in it.
+pub(super) fn target_of(view: &View, place: usize) -> Option<&str> {
+    let r = view.resources.get(place)?;
+    let own = r.target_role.as_deref();
+    let of_part = || target_of(view, *r.children.first()?);
+    own.or_else(of_part)
+}
+
 /// Words in brackets after a collection of resources.
 pub(super) fn brackets(flags: &[String]) -> String {
     match flags {

@@ -17,7 +17,8 @@ pub(super) fn outline(scene: &Scene<'_>) -> Option<Outline> {
     for (_, node) in &nodes {
         match list_of(node) {
             _ if scene.show.detail => items.push(line(scene, node)),
-            Some(None) => {}
+            Some(None) if !scene.show.by_node || scene.show.brief => {}
+            Some(None) => items.push(line(scene, node)),
             Some(Some(_)) if alone => items.push(line(scene, node)),
             Some(Some(list)) => lists[list].push(&node.name),
             None => items.push(line(scene, node)),
@@ -75,7 +76,10 @@ fn line(scene: &Scene<'_>, node: &Node) -> Outline {
     let items = if scene.show.brief {
         brief::lines(scene, &running, brief::Where::Clear)
     } else {
-        let lines = running.iter().map(|r| resources::bare_line(scene, *r));
+        let shown = running
+            .iter()
+            .filter(|r| !scene.view.resources[**r].internal);
+        let lines = shown.map(|r| resources::bare_line(scene, *r));
         lines.collect()
     };
     if scene.show.brief && items.is_empty() {

@@ -237,7 +237,8 @@ fn lists<'v>(scene: &Scene<'v>, place: usize, mut gathered: Gathered<'v>) -> Vec
         }
     };
     list("Promoted", &mut gathered.promoted);
-    let title = match describe::wanted_role(r) {
+    let wanted = describe::target_of(view, place).and_then(Role::parse);
+    let title = match wanted {
         Some(Role::Unpromoted) if r.promotable => "Unpromoted (target-role)",
         _ if r.promotable => "Unpromoted",
         _ => "Started",
@@ -251,7 +252,7 @@ fn lists<'v>(scene: &Scene<'v>, place: usize, mut gathered: Gathered<'v>) -> Vec
             };
             let state = match describe::failed_probe(r, Some(*at)) {
                 Some(rc) => format!("Stopped ({})", describe::words(rc)),
-                None if describe::is_disabled(r) => "Stopped (disabled)".to_owned(),
+                None if wanted == Some(Role::Stopped) => "Stopped (disabled)".to_owned(),
                 None => "Stopped".to_owned(),
             };
             gathered.stopped.entry(state).or_default().push(&node.name);

@@ -104,7 +104,7 @@ pub(super) fn management(options: &ClusterOptions) -> Option<Outline> {
         ]
     } else if options.stop_all {
         [
-            "              *** Resource management is STOPPED ***",
+            "              *** Resource management is DISABLED ***",
             "  The cluster will keep all resources stopped",
         ]
     } else {

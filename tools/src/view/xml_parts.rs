@@ -98,7 +98,7 @@ fn clone(scene: &Scene<'_>, place: usize) -> Option<Element> {
     ] {
         element = flag(element, name, value);
     }
-    if let Some(target) = &r.target_role {
+    if let Some(target) = describe::target_of(view, place) {
         element.set_attr("target_role", target);
     }
     if let Some(description) = r.description.as_ref().filter(|_| scene.show.detail) {
