@@ -409,9 +409,7 @@ fn best_node(c: &mut Cluster, rsc: RscIx, prefer: Option<NodeIx>, stop_if_fail: 
             .parent
             .is_some_and(|p| c.rscs[p].kind == Kind::Clone && c.rscs[p].unique);
         if let Some(best) =
-            chosen.filter(|best| {
-                !unique_instance && score_of(c, *best) > 0 && c.can_run(*best)
-            })
+            chosen.filter(|best| !unique_instance && score_of(c, *best) > 0 && c.can_run(*best))
             && let Some(running) = c.current_node(rsc).filter(|n| c.can_run(*n))
         {
             let top = score_of(c, best);
@@ -549,6 +547,7 @@ pub(crate) fn place(
         entry.count += 1;
     }
     utilization::consume(c, node, rsc);
+    utilization::show_taken(c, node, rsc);
     !was_assigned || before != Some(node)
 }
 
@@ -609,28 +608,36 @@ pub(crate) fn show_scores(c: &mut Cluster, rsc: RscIx) {
     if c.trace.is_none() {
         return;
     }
-    show_one(c, rsc);
+    let by = match c.rscs[rsc].kind {
+        Kind::Primitive => "pcmk__primitive_assign",
+        Kind::Group => "pcmk__group_assign",
+        Kind::Clone => "pcmk__clone_assign",
+        Kind::Bundle => "pcmk__bundle_assign",
+    };
+    show_scores_by(c, rsc, by);
+}
+
+fn show_scores_by(c: &mut Cluster, rsc: RscIx, by: &str) {
+    show_one(c, rsc, by);
     for child in c.rscs[rsc].children.clone() {
-        show_scores(c, child);
+        show_scores_by(c, child, by);
     }
 }
 
-fn show_one(c: &mut Cluster, rsc: RscIx) {
+fn show_one(c: &mut Cluster, rsc: RscIx, by: &str) {
     if c.rscs[rsc].removed {
         return;
     }
-    let lines: Vec<String> = c.rscs[rsc]
-        .allowed
-        .entries()
-        .map(|(node, e)| {
-            format!(
-                "assign: {} allocation score on {}: {}",
-                c.rscs[rsc].id,
-                c.nodes[node].name,
-                score::show(e.score)
-            )
-        })
-        .collect();
+    let scores = c.node_order.iter().filter_map(|node| {
+        let entry = c.rscs[rsc].allowed.get(*node)?;
+        Some(format!(
+            "{by}: {} allocation score on {}: {}",
+            c.rscs[rsc].id,
+            c.nodes[*node].name,
+            score::show(entry.score)
+        ))
+    });
+    let lines: Vec<String> = scores.collect();
     if let Some(trace) = &mut c.trace {
         trace.extend(lines);
     }

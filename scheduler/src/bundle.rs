@@ -28,10 +28,7 @@ fn replica_of<'c>(c: &'c Cluster, part: RscIx) -> Option<&'c Replica> {
     let top = c.uber_parent(part, true);
     let settings = c.rscs[top].bundle.as_ref()?;
     settings.replicas.iter().find(|r| {
-        r.container == part
-            || r.remote == Some(part)
-            || r.ip == Some(part)
-            || r.child == Some(part)
+        r.container == part || r.remote == Some(part) || r.ip == Some(part) || r.child == Some(part)
     })
 }
 
@@ -230,7 +227,14 @@ fn internal_replica(c: &mut Cluster, bundle: RscIx, replica: &Replica) {
         ar::FIRST_IMPLIES_THEN_GRAPHED,
     );
     let blocks = ar::UNRUNNABLE_FIRST_BLOCKS;
-    order_tasks(c, bundle, Task::Start, container, Task::Start, blocks | begin);
+    order_tasks(
+        c,
+        bundle,
+        Task::Start,
+        container,
+        Task::Start,
+        blocks | begin,
+    );
     if let Some(child) = replica.child {
         order_tasks(c, bundle, Task::Stop, child, Task::Stop, begin);
     }
@@ -240,7 +244,14 @@ fn internal_replica(c: &mut Cluster, bundle: RscIx, replica: &Replica) {
     if let Some(ip) = replica.ip {
         create::internal(c, ip);
         order_tasks(c, ip, Task::Start, container, Task::Start, blocks);
-        order_tasks(c, container, Task::Stop, ip, Task::Stop, ar::THEN_IMPLIES_FIRST);
+        order_tasks(
+            c,
+            container,
+            Task::Stop,
+            ip,
+            Task::Stop,
+            ar::THEN_IMPLIES_FIRST,
+        );
         let (dependent, primary) = ((ip, Role::Unknown), (container, Role::Unknown));
         let id = "#ip-with-container".into();
         constraints::new(c, &id, None, INFINITY, dependent, primary, true);
@@ -325,40 +336,4 @@ pub(crate) fn remote_address(c: &Cluster, rsc: RscIx) -> Option<NodeIx> {
     c.rscs[container]
         .assigned
         .or_else(|| c.current_node(container))
-}
-
-/// A bundle's state as text.
-pub(crate) fn text(c: &Cluster, bundle: RscIx, depth: usize, out: &mut Vec<String>) {
-    let r = &c.rscs[bundle];
-    let Some(settings) = &r.bundle else {
-        return;
-    };
-    let set = if settings.replicas.len() > 1 {
-        " set"
-    } else {
-        ""
-    };
-    let unique = if r.unique { " (unique)" } else { "" };
-    let state = if r.maintenance {
-        " (maintenance)"
-    } else if !r.managed {
-        " (unmanaged)"
-    } else {
-        ""
-    };
-    let indent = "  ".repeat(depth);
-    out.push(format!(
-        "{indent}* Container bundle{set}: {} [{}]{unique}{state}:",
-        r.id, settings.image
-    ));
-    for replica in &settings.replicas {
-        let shown = replica.child.unwrap_or(replica.container);
-        let mut name = c.rscs[replica.remote.unwrap_or(replica.container)].id.clone();
-        if let Some(address) = &replica.address {
-            name.push_str(&format!(" ({address})"));
-        }
-        let host = c.current_node(replica.container);
-        let line = unpack::on_host(c, shown, &name, host);
-        out.push(format!("{indent}  * {line}"));
-    }
 }

@@ -130,13 +130,7 @@ fn collect_this_with(c: &Cluster, rsc: RscIx, origin: RscIx, out: &mut Vec<usize
 }
 
 /// All colocations for the resource itself; for what contains it, only those that somebody configured.
-fn own_or_explicit(
-    c: &Cluster,
-    rsc: RscIx,
-    origin: RscIx,
-    list: &[usize],
-    out: &mut Vec<usize>,
-) {
+fn own_or_explicit(c: &Cluster, rsc: RscIx, origin: RscIx, list: &[usize], out: &mut Vec<usize>) {
     let explicit = |ix: &&usize| !c.colocations[**ix].id.starts_with('#');
     out.extend(list.iter().filter(|ix| rsc == origin || explicit(ix)));
 }
@@ -416,7 +410,8 @@ fn to_priority(c: &mut Cluster, dependent: RscIx, primary: RscIx, ix: usize) {
         }
         return;
     };
-    let same = attribute(c, a, &col.attribute, dependent) == attribute(c, b, &col.attribute, primary);
+    let same =
+        attribute(c, a, &col.attribute, dependent) == attribute(c, b, &col.attribute, primary);
     if !same {
         if must {
             c.rscs[dependent].promotion_priority = -INFINITY;

@@ -120,8 +120,7 @@ fn group_member(c: &mut Cluster, state: &mut GroupState, member: RscIx) {
         }
         _ => {}
     }
-    let up =
-        ar::UNRUNNABLE_FIRST_BLOCKS | ar::FIRST_IMPLIES_THEN | ar::FIRST_IMPLIES_THEN_GRAPHED;
+    let up = ar::UNRUNNABLE_FIRST_BLOCKS | ar::FIRST_IMPLIES_THEN | ar::FIRST_IMPLIES_THEN_GRAPHED;
     let graphed = ar::THEN_IMPLIES_FIRST_GRAPHED;
     if state.promotable {
         order_tasks(c, group, Task::Demote, member, Task::Demote, down);

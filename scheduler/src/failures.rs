@@ -174,7 +174,9 @@ pub(crate) fn entry_expired(c: &mut Cluster, rsc: RscIx, node: NodeIx, entry: &E
     }
     if let Some(reason) = clear {
         let ix = actions::clear_failcount(c, rsc, node, reason);
-        let remote = c.rscs[rsc].remote_node.filter(|_| reconnects && c.options.fencing);
+        let remote = c.rscs[rsc]
+            .remote_node
+            .filter(|_| reconnects && c.options.fencing);
         if let Some(fence) = remote.and_then(|n| c.nodes[n].fence_action) {
             crate::ordering::order_actions(c, fence, ix, ar::ORDERED);
         }

@@ -61,7 +61,9 @@ pub(crate) struct Entry<'e> {
 impl Entry<'_> {
     /// Whether it is the one entry that is kept of the last failure.
     pub(crate) fn is_last_failure(&self) -> bool {
-        self.xml.id().is_some_and(|id| id.ends_with("_last_failure_0"))
+        self.xml
+            .id()
+            .is_some_and(|id| id.ends_with("_last_failure_0"))
     }
 
     /// Whether the agent is missing on the node.
@@ -404,4 +406,3 @@ pub(crate) fn live_from(xml: &Element) -> Option<i64> {
     let at = usize::try_from(start).unwrap_or(0);
     Some(entries.get(at).map_or(-1, |e| e.call_id))
 }
-

@@ -82,7 +82,10 @@ pub(crate) fn assign_instances(
 
 /// Where an instance is and may stay without crowding the node.
 fn preferred(c: &Cluster, owner: RscIx, instance: RscIx, optimal: u32) -> Option<NodeIx> {
-    if c.active_nodes(instance).is_empty() || !c.rscs[instance].unassigned || c.rscs[instance].failed {
+    if c.active_nodes(instance).is_empty()
+        || !c.rscs[instance].unassigned
+        || c.rscs[instance].failed
+    {
         return None;
     }
     let here = c.current_node_of(instance)?;
@@ -184,8 +187,7 @@ fn ban_unusable(c: &mut Cluster, owner: RscIx, instance: RscIx, per_node: u32) {
     let nodes: Vec<NodeIx> = c.rscs[instance].allowed.nodes().collect();
     for node in nodes {
         let room = c.rscs[owner].allowed.get(node);
-        if !removed && c.can_run(node) && room.is_some_and(|e| e.score >= 0 && e.count < per_node)
-        {
+        if !removed && c.can_run(node) && room.is_some_and(|e| e.score >= 0 && e.count < per_node) {
             continue;
         }
         let parts = std::iter::once(instance).chain(c.rscs[instance].children.clone());
@@ -228,7 +230,9 @@ pub(crate) fn compare(c: &mut Cluster, a: RscIx, b: RscIx) -> Ordering {
         };
     }
     let by_priority = c.rscs[b].priority.cmp(&c.rscs[a].priority);
-    let by_promotion = c.rscs[b].promotion_priority.cmp(&c.rscs[a].promotion_priority);
+    let by_promotion = c.rscs[b]
+        .promotion_priority
+        .cmp(&c.rscs[a].promotion_priority);
     let by_priority = by_priority.then(by_promotion);
     if by_priority.is_ne() {
         return by_priority;

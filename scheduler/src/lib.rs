@@ -41,14 +41,15 @@ mod run;
 mod score;
 mod simulate;
 mod status;
-mod text;
 mod unfencing;
 mod utilization;
+pub mod view;
 
 pub use dates::parse_moment;
 pub use lint::lint;
-pub use run::{Run, run};
-pub use simulate::{Executed, simulate};
+pub use report::Planned;
+pub use run::{Asked, Run, run, run_with};
+pub use simulate::{Executed, Failing, Step, count_failure, simulate, simulate_with, updated};
 
 use cib::Element;
 use graph::Graph;
@@ -64,12 +65,6 @@ pub struct Decision {
     pub problems: Vec<String>,
     /// What happens to each resource and why, one line each, as in a transition summary.
     pub report: Vec<String>,
-}
-
-/// Nodes and resources as status tools print them, for the moment `now_s`.
-#[must_use]
-pub fn state(cib: &Element, now_s: i64) -> Vec<String> {
-    run::status_text(&mut run::read(cib, now_s), false)
 }
 
 /// A moment as people read it.

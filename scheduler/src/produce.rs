@@ -26,7 +26,7 @@ pub(crate) fn build(c: &mut Cluster) -> Graph {
         .collect();
     break_loops(c, &mut wanted);
     let mut synapses = Vec::new();
-    for ix in 0..c.acts.len() {
+    for ix in order(c) {
         if !chosen[ix] {
             continue;
         }
@@ -66,6 +66,36 @@ pub(crate) fn build(c: &mut Cluster) -> Graph {
         .to_owned(),
         recheck_at_s: c.recheck.at_s(),
         synapses,
+    }
+}
+
+/// Actions in the order in which a graph lists them, which is the order in which equals are begun: resource by
+/// resource, of each what was thought of last; then everything that is about no resource.
+fn order(c: &Cluster) -> Vec<ActIx> {
+    let mut order = Vec::with_capacity(c.acts.len());
+    for rsc in &c.top {
+        list(c, *rsc, &mut order);
+    }
+    let mut is_listed = vec![false; c.acts.len()];
+    for ix in &order {
+        is_listed[*ix] = true;
+    }
+    order.extend((0..c.acts.len()).rev().filter(|ix| !is_listed[*ix]));
+    order
+}
+
+/// A group comes before its members, a clone after its instances.
+fn list(c: &Cluster, rsc: RscIx, order: &mut Vec<ActIx>) {
+    let r = &c.rscs[rsc];
+    let own = r.actions.iter().rev().copied();
+    if matches!(r.kind, Kind::Primitive | Kind::Group) {
+        order.extend(own.clone());
+    }
+    for child in &r.children {
+        list(c, *child, order);
+    }
+    if matches!(r.kind, Kind::Clone | Kind::Bundle) {
+        order.extend(own);
     }
 }
 

@@ -218,7 +218,9 @@ fn sort(c: &mut Cluster, clone: RscIx) -> Vec<RscIx> {
             continue;
         }
         let place = colocation::location(c, *child).filter(|_| r.sort_index >= 0);
-        if let Some(score) = place.and_then(|node| c.rscs[clone].allowed.get(node)).map(|e| e.score)
+        if let Some(score) = place
+            .and_then(|node| c.rscs[clone].allowed.get(node))
+            .map(|e| e.score)
         {
             c.rscs[*child].sort_index = score;
         }
@@ -267,8 +269,7 @@ fn choose(c: &mut Cluster, clone: RscIx, order: &[RscIx]) {
     let mut promoted = 0;
     for instance in order.iter().copied() {
         show(c, instance);
-        let wanted =
-            c.rscs[instance].sort_index >= 0 && (promoted < max || !c.rscs[clone].managed);
+        let wanted = c.rscs[instance].sort_index >= 0 && (promoted < max || !c.rscs[clone].managed);
         let chosen = promotable_on(c, clone, instance).filter(|_| wanted);
         let held_back = frozen && c.state(instance, true) < Role::Promoted;
         match chosen.filter(|_| !held_back) {

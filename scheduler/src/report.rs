@@ -5,8 +5,62 @@ use crate::{
     ordering::find_actions,
 };
 
-/// One line for each fencing, shutdown and change of a resource.
-pub(crate) fn transition(c: &mut Cluster) -> Vec<String> {
+/// A planned change, in words and in parts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Planned {
+    /// `Start`, `Move`, `Fence (reboot)`, …
+    pub action: String,
+    /// The resource, or the node that is fenced.
+    pub subject: String,
+    /// Whether it is about a node.
+    pub is_node: bool,
+    /// Roles and nodes, as people read them; of a guest that is fenced, its container.
+    pub place: String,
+    /// The node it leaves, or stays on.
+    pub source: Option<String>,
+    /// The node it goes to.
+    pub dest: Option<String>,
+    /// Role before, where roles matter.
+    pub role: Option<&'static str>,
+    /// Role after, where it becomes another.
+    pub next_role: Option<&'static str>,
+    /// Why.
+    pub reason: Option<String>,
+    /// Something keeps it from being done.
+    pub blocked: bool,
+}
+
+impl Planned {
+    /// In one line; names as wide as `subject_width` and places as `place_width`, in characters.
+    #[must_use]
+    pub fn line(&self, subject_width: usize, place_width: usize) -> String {
+        let reason = self.reason.as_deref();
+        if self.is_node {
+            let container = match self.place.as_str() {
+                "" => String::new(),
+                container => format!(" (resource: {container})"),
+            };
+            let reason = reason.map_or(String::new(), |r| format!(" '{r}'"));
+            return format!("{} {}{container}{reason}", self.action, self.subject);
+        }
+        let mut line = format!(
+            "{:<10} {:<subject_width$} ( {:>place_width$} )",
+            self.action, self.subject, self.place
+        );
+        if let Some(reason) = reason {
+            line.push_str(&format!("  due to {reason}"));
+        }
+        line.push_str(match (self.blocked, reason) {
+            (true, Some(_)) => " (blocked)",
+            (true, None) => " blocked",
+            (false, _) => "",
+        });
+        line
+    }
+}
+
+/// Each fencing, shutdown and change of a resource.
+pub(crate) fn transition(c: &mut Cluster) -> Vec<Planned> {
     let mut out = Vec::new();
     for ix in (0..c.acts.len()).rev() {
         fencing_line(c, ix, &mut out);
@@ -17,7 +71,7 @@ pub(crate) fn transition(c: &mut Cluster) -> Vec<String> {
     out
 }
 
-fn fencing_line(c: &Cluster, ix: ActIx, out: &mut Vec<String>) {
+fn fencing_line(c: &Cluster, ix: ActIx, out: &mut Vec<Planned>) {
     let a = &c.acts[ix];
     let Some(node) = a
         .node
@@ -31,18 +85,19 @@ fn fencing_line(c: &Cluster, ix: ActIx, out: &mut Vec<String>) {
         .iter()
         .find(|(n, _)| *n == "stonith_action")
         .map_or("", |(_, v)| v.as_str());
-    let reason = a
-        .reason
-        .as_deref()
-        .map_or(String::new(), |r| format!(" '{r}'"));
-    if a.pseudo && c.is_guest(node) {
-        out.push(format!(
-            "Fence ({op}) {name} (resource: {}){reason}",
-            container_name(c, node)
-        ));
+    let container = if a.pseudo && c.is_guest(node) {
+        container_name(c, node)
     } else {
-        out.push(format!("Fence ({op}) {name}{reason}"));
-    }
+        String::new()
+    };
+    out.push(Planned {
+        action: format!("Fence ({op})"),
+        subject: name.clone(),
+        is_node: true,
+        place: container,
+        reason: a.reason.as_deref().map(str::to_owned),
+        ..Planned::default()
+    });
 }
 
 fn container_name(c: &Cluster, node: NodeIx) -> String {
@@ -52,7 +107,7 @@ fn container_name(c: &Cluster, node: NodeIx) -> String {
         .map_or(String::new(), |r| c.rscs[r].id.clone())
 }
 
-fn resource(c: &mut Cluster, rsc: RscIx, out: &mut Vec<String>) {
+fn resource(c: &mut Cluster, rsc: RscIx, out: &mut Vec<Planned>) {
     match c.rscs[rsc].kind {
         Kind::Primitive => primitive(c, rsc, out),
         Kind::Bundle => {
@@ -82,7 +137,7 @@ fn on_node(c: &Cluster, rsc: RscIx, task: Task, node: Option<NodeIx>) -> Option<
         .find(|ix| node.is_none() || c.acts[*ix].node == node)
 }
 
-fn primitive(c: &mut Cluster, rsc: RscIx, out: &mut Vec<String>) {
+fn primitive(c: &mut Cluster, rsc: RscIx, out: &mut Vec<Planned>) {
     let next = c.rscs[rsc].assigned;
     let mut current = c.current_node(rsc);
     let r = &c.rscs[rsc];
@@ -276,7 +331,7 @@ fn primitive(c: &mut Cluster, rsc: RscIx, out: &mut Vec<String>) {
 
 fn push(
     c: &Cluster,
-    out: &mut Vec<String>,
+    out: &mut Vec<Planned>,
     rsc: RscIx,
     change: &Change,
     source: Option<ActIx>,
@@ -302,18 +357,21 @@ fn push(
         _ if same_host => format!("{from} -> {to} {origin}"),
         _ => format!("{from} {origin} -> {to} {target}"),
     };
-    let mut line = format!("{:<10} {} ( {place} )", change.name, c.rscs[rsc].id);
-    if let Some(source) = source {
-        if let Some(reason) = &c.acts[source].reason {
-            line.push_str(&format!("  due to {reason}"));
-        }
-        if !c.acts[real.unwrap_or(source)].runnable {
-            line.push_str(if c.acts[source].reason.is_some() {
-                " (blocked)"
-            } else {
-                " blocked"
-            });
-        }
-    }
-    out.push(line);
+    let plain_start = change.from == Role::Stopped && change.to == Role::Unpromoted;
+    let roles_matter = need_role && !(change.origin.is_none() && plain_start);
+    let reason = source.and_then(|ix| c.acts[ix].reason.as_deref());
+    let blocked = source.is_some_and(|ix| !c.acts[real.unwrap_or(ix)].runnable);
+    let named = |node: Option<NodeIx>| node.map(|n| c.nodes[n].name.clone());
+    out.push(Planned {
+        action: change.name.to_owned(),
+        subject: c.rscs[rsc].id.clone(),
+        is_node: false,
+        place,
+        source: named(change.origin),
+        dest: named(change.target),
+        role: roles_matter.then_some(from),
+        next_role: (roles_matter && change.target.is_some() && !same_role).then_some(to),
+        reason: reason.map(str::to_owned),
+        blocked,
+    });
 }

@@ -8,13 +8,15 @@ use crate::{
     assign, changes, constraints, create, fencing,
     graph::Graph,
     history_ops,
-    model::{Cluster, Role},
+    model::Cluster,
     nodes::{self, section},
     nvpairs::{self, Ids},
     options::Options,
-    ordering, probes, produce, remote, report, resources,
+    ordering, probes, produce, remote,
+    report::{self, Planned},
+    resources,
     rules::{Context, Recheck},
-    score, status, text,
+    score, status,
 };
 
 /// Everything one run found out and decided.
@@ -24,59 +26,61 @@ pub struct Run {
     pub graph: Graph,
     /// Things in the configuration that were ignored or mended.
     pub problems: Vec<String>,
-    /// The cluster's state as text, as status tools print it.
-    pub status: Vec<String>,
     /// Planned changes, one line each.
     pub transition_summary: Vec<String>,
+    /// Planned changes in parts.
+    pub plan: Vec<Planned>,
     /// Score lines, if asked for.
     pub scores: Vec<String>,
     /// Room of the nodes, if asked for.
     pub utilization: Vec<String>,
-    /// Resources that are disabled or blocked: disabled, blocked, all.
-    pub counts: (usize, usize, usize),
+}
+
+/// What a run writes down on its way, besides what it decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// Scores.
+    pub scores: bool,
+    /// Room of the nodes and what takes it.
+    pub utilization: bool,
 }
 
 /// Runs the scheduler for a moment; `trace`: with score lines.
 #[must_use]
 pub fn run(cib: &Element, now_s: i64, trace: bool) -> Run {
+    let asked = Asked {
+        scores: trace,
+        ..Asked::default()
+    };
+    run_with(cib, now_s, asked)
+}
+
+/// Runs the scheduler for a moment and writes down what is asked for.
+#[must_use]
+pub fn run_with(cib: &Element, now_s: i64, asked: Asked) -> Run {
     let mut c = read(cib, now_s);
-    if trace {
-        c.trace = Some(Vec::new());
-    }
-    let status = status_text(&mut c, true);
-    let counts = text::counts(&c);
+    c.trace = asked.scores.then(Vec::new);
+    c.utilization_trace = asked.utilization.then(Vec::new);
     decide(&mut c);
     let graph = produce::build(&mut c);
-    let transition_summary = report::transition(&mut c);
+    let plan = report::transition(&mut c);
     Run {
         graph,
-        transition_summary,
-        status,
-        counts,
+        transition_summary: plan.iter().map(|p| p.line(0, 0)).collect(),
+        plan,
         problems: c.problems,
         scores: c.trace.unwrap_or_default(),
         utilization: c.utilization_trace.unwrap_or_default(),
     }
 }
 
-/// Nodes and resources as text. An instance that was started, and not promoted since, is unpromoted to people.
-pub(crate) fn status_text(c: &mut Cluster, pending: bool) -> Vec<String> {
-    let started: Vec<usize> = (0..c.rscs.len())
-        .filter(|ix| c.rscs[*ix].role == Role::Started)
-        .filter(|ix| c.clone_of(*ix).is_some_and(|clone| c.rscs[clone].promotable))
-        .collect();
-    for ix in &started {
-        c.rscs[*ix].role = Role::Unpromoted;
-    }
-    let out = text::status(c, pending);
-    for ix in started {
-        c.rscs[ix].role = Role::Started;
-    }
-    out
+/// Reads configuration and status to decide.
+pub(crate) fn read(cib: &Element, now_s: i64) -> Cluster<'_> {
+    read_for(cib, now_s, false)
 }
 
-/// Reads configuration and status.
-pub(crate) fn read(cib: &Element, now_s: i64) -> Cluster<'_> {
+/// Reads configuration and status, to decide or only to look at them.
+pub(crate) fn read_for(cib: &Element, now_s: i64, for_view: bool) -> Cluster<'_> {
     let ids = Ids::new(cib);
     let mut recheck = Recheck::default();
     let mut problems = Vec::new();
@@ -98,6 +102,7 @@ pub(crate) fn read(cib: &Element, now_s: i64) -> Cluster<'_> {
     }
     let options = Options::read(raw, &mut problems);
     let mut c = Cluster::new(cib, ids, now_s, options, recheck, problems);
+    c.for_view = for_view;
     c.quorate = score::is_true(cib.attr("have-quorum"));
     nodes::unpack(&mut c);
     nodes::unpack_remote(&mut c);
@@ -183,6 +188,7 @@ impl<'a> Cluster<'a> {
             node_order: Vec::new(),
             rsc_defaults: Default::default(),
             stop_needed: Vec::new(),
+            for_view: false,
         }
     }
 }

@@ -15,55 +15,172 @@ use crate::{
 pub struct Executed {
     /// The CIB afterwards.
     pub cib: Element,
-    /// One line for each action, in order.
-    pub lines: Vec<String>,
+    /// Each action, in order.
+    pub steps: Vec<Step>,
+}
+
+/// One action that was carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Nothing that anybody does.
+    Pseudo {
+        /// Its key.
+        task: String,
+        /// The node, of fencing that is only pretended.
+        node: Option<String>,
+    },
+    /// Fencing.
+    Fence {
+        /// The node.
+        target: String,
+        /// `reboot`, `off` or `on`.
+        op: String,
+    },
+    /// Something the cluster does itself.
+    Cluster {
+        /// What.
+        task: String,
+        /// Where.
+        node: String,
+        /// The resource it is about.
+        resource: Option<String>,
+    },
+    /// An operation of a resource.
+    Resource {
+        /// The resource.
+        resource: String,
+        /// The operation.
+        op: String,
+        /// Where.
+        node: String,
+        /// Interval in milliseconds.
+        interval_ms: u32,
+    },
+    /// An operation failed because it was told to.
+    Failed {
+        /// Number of the action in the graph.
+        action: u32,
+        /// Exit code.
+        rc: i32,
+    },
+}
+
+impl Step {
+    /// In words.
+    #[must_use]
+    pub fn line(&self) -> String {
+        match self {
+            Self::Pseudo { task, node: None } => format!("Pseudo action:   {task}"),
+            Self::Pseudo {
+                task,
+                node: Some(node),
+            } => format!("Pseudo action:   {task} on {node}"),
+            Self::Fence { target, op } => format!("Fencing {target} ({op})"),
+            Self::Cluster {
+                task,
+                node,
+                resource: None,
+            } => format!("Cluster action:  {task} on {node}"),
+            Self::Cluster {
+                task,
+                node,
+                resource: Some(resource),
+            } => format!("Cluster action:  {task} for {resource} on {node}"),
+            Self::Resource {
+                resource,
+                op,
+                node,
+                interval_ms: 0,
+            } => format!("Resource action: {resource:<15} {op} on {node}"),
+            Self::Resource {
+                resource,
+                op,
+                node,
+                interval_ms,
+            } => format!("Resource action: {resource:<15} {op}={interval_ms} on {node}"),
+            Self::Failed { action, rc } => {
+                format!("Pretending action {action} failed with rc={rc}")
+            }
+        }
+    }
+}
+
+/// An operation that shall fail if it is carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failing {
+    /// Name of the resource, as its history has it.
+    pub resource: String,
+    /// The operation.
+    pub op: String,
+    /// Interval in milliseconds.
+    pub interval_ms: u32,
+    /// Where.
+    pub node: String,
+    /// Exit code.
+    pub rc: i32,
 }
 
 /// Carries out a graph; `at_s` is written as the time of every operation.
 #[must_use]
 pub fn simulate(cib: &Element, graph: &Graph, at_s: i64) -> Executed {
+    simulate_with(cib, graph, at_s, &[])
+}
+
+/// As [`simulate`]; nothing more is begun once one of `failing` has failed.
+#[must_use]
+pub fn simulate_with(cib: &Element, graph: &Graph, at_s: i64, failing: &[Failing]) -> Executed {
     let mut out = Executed {
         cib: cib.clone(),
-        lines: Vec::new(),
+        steps: Vec::new(),
     };
     let mut done: BTreeSet<u32> = BTreeSet::new();
-    let mut call_id = 1_000_000;
     let mut waiting: Vec<usize> = (0..graph.synapses.len()).collect();
     loop {
-        let ready: Vec<usize> = waiting
-            .iter()
-            .copied()
-            .filter(|at| {
-                graph.synapses[*at]
-                    .inputs
-                    .iter()
-                    .all(|input| done.contains(input))
-            })
-            .collect();
-        if ready.is_empty() {
-            break;
-        }
-        waiting.retain(|at| !ready.contains(at));
-        for at in ready {
-            for action in &graph.synapses[at].actions {
-                call_id += 1;
-                apply(&mut out, action, call_id, at_s);
+        let mut later = Vec::new();
+        let before = done.len();
+        for at in std::mem::take(&mut waiting) {
+            let synapse = &graph.synapses[at];
+            // What was just done counts at once, for whatever comes later in the graph.
+            if !synapse.inputs.iter().all(|input| done.contains(input)) {
+                later.push(at);
+                continue;
+            }
+            for action in &synapse.actions {
+                if !apply(&mut out, action, &Moment { at_s, failing }) {
+                    return out;
+                }
                 done.insert(action.id);
             }
+        }
+        waiting = later;
+        if done.len() == before {
+            break;
         }
     }
     out
 }
 
-fn apply(out: &mut Executed, action: &Action, call_id: i64, at_s: i64) {
+/// What all operations of one moment have in common.
+struct Moment<'f> {
+    at_s: i64,
+    failing: &'f [Failing],
+}
+
+/// Whether it succeeded.
+fn apply(out: &mut Executed, action: &Action, moment: &Moment) -> bool {
     let node = action.node.as_deref().unwrap_or("");
     match action.kind {
         ActionKind::Pseudo => {
-            out.lines.push(format!("Pseudo action:   {}", action.key));
+            let is_fencing = action.operation == "stonith";
+            out.steps.push(Step::Pseudo {
+                task: action.key.clone(),
+                node: action.node.clone().filter(|_| is_fencing),
+            });
         }
         ActionKind::Cluster => cluster_action(out, action, node),
-        ActionKind::Resource => resource_action(out, action, node, call_id, at_s),
+        ActionKind::Resource => return resource_action(out, action, node, moment),
     }
+    true
 }
 
 fn cluster_action(out: &mut Executed, action: &Action, node: &str) {
@@ -73,7 +190,10 @@ fn cluster_action(out: &mut Executed, action: &Action, node: &str) {
                 .attributes
                 .get("CRM_meta_stonith_action")
                 .map_or("", String::as_str);
-            out.lines.push(format!("Fencing {node} ({op})"));
+            out.steps.push(Step::Fence {
+                target: node.to_owned(),
+                op: op.to_owned(),
+            });
             if op != "on" {
                 for id in &action.downed {
                     take_down(&mut out.cib, id);
@@ -81,8 +201,11 @@ fn cluster_action(out: &mut Executed, action: &Action, node: &str) {
             }
         }
         "do_shutdown" => {
-            out.lines
-                .push(format!("Cluster action:  do_shutdown on {node}"));
+            out.steps.push(Step::Cluster {
+                task: "do_shutdown".to_owned(),
+                node: node.to_owned(),
+                resource: None,
+            });
         }
         operation => {
             let long = action
@@ -90,8 +213,11 @@ fn cluster_action(out: &mut Executed, action: &Action, node: &str) {
                 .as_ref()
                 .map_or("", |r| r.long_id.as_deref().unwrap_or(&r.id));
             let rsc = named_by_key(action).unwrap_or(long);
-            out.lines
-                .push(format!("Cluster action:  {operation} for {rsc} on {node}"));
+            out.steps.push(Step::Cluster {
+                task: operation.to_owned(),
+                node: node.to_owned(),
+                resource: Some(rsc.to_owned()),
+            });
             if operation == "clear_failcount" {
                 clear_failures(&mut out.cib, action);
             } else if operation == "lrm_delete" {
@@ -181,59 +307,150 @@ fn delete_history(cib: &mut Element, action: &Action) {
     }
 }
 
-fn resource_action(out: &mut Executed, action: &Action, node: &str, call_id: i64, at_s: i64) {
+/// Whether it succeeded.
+fn resource_action(out: &mut Executed, action: &Action, node: &str, moment: &Moment) -> bool {
     let Some(rsc) = &action.resource else {
-        return;
+        return true;
     };
     let fresh = named_by_key(action)
         .unwrap_or_else(|| rsc.long_id.as_deref().unwrap_or(&rsc.id))
         .to_owned();
     let shown = name_in_history(&out.cib, action).unwrap_or(fresh);
     let interval_ms = history::interval_ms(action);
-    let task = match interval_ms {
-        0 => action.operation.clone(),
-        ms => format!("{}={ms}", action.operation),
-    };
-    out.lines
-        .push(format!("Resource action: {shown:<15} {task} on {node}"));
+    out.steps.push(Step::Resource {
+        resource: shown.clone(),
+        op: action.operation.clone(),
+        node: node.to_owned(),
+        interval_ms,
+    });
     match action.operation.as_str() {
-        "notify" => return,
-        "delete" | "lrm_delete" => return delete_history(&mut out.cib, action),
-        "cancel" => return cancel(&mut out.cib, action),
+        "notify" => return true,
+        "delete" | "lrm_delete" => {
+            delete_history(&mut out.cib, action);
+            return true;
+        }
+        "cancel" => {
+            cancel(&mut out.cib, action);
+            return true;
+        }
         _ => {}
     }
+    let is_it = |f: &&Failing| {
+        [&rsc.id, &shown].contains(&&f.resource)
+            && f.op == action.operation
+            && f.interval_ms == interval_ms
+            && f.node == node
+    };
+    let failing = moment.failing.iter().find(is_it);
+    let rc = failing.map_or_else(|| history::target_rc(action), |f| f.rc);
+    let Some(resources) = history_mut(&mut out.cib, action) else {
+        return true;
+    };
+    let place = resources
+        .children()
+        .position(|r| r.id() == Some(shown.as_str()));
+    let known = place.and_then(|at| resources.children().nth(at)).cloned();
     let outcome = Outcome {
         transition: 0,
-        maker: "00000000-0000-0000-0000-000000000000",
-        rc: history::target_rc(action),
+        maker: MAKER,
+        rc,
         status: 0,
-        call_id,
-        at_s,
+        call_id: next_call(known.as_ref()),
+        at_s: moment.at_s,
         exec_ms: 0,
         queue_ms: 0,
         reason: None,
         node,
     };
-    let Some(resources) = history_mut(&mut out.cib, action) else {
-        return;
-    };
-    let known = resources
-        .children()
-        .find(|r| r.id() == Some(shown.as_str()))
-        .cloned();
-    let id = shown.clone();
-    let recorded = history::record(known.as_ref(), action, &outcome).with_attr("id", &id);
-    let place = resources
-        .children()
-        .position(|r| r.id() == Some(id.as_str()));
+    let recorded =
+        mark(history::record(known.as_ref(), action, &outcome), &outcome).with_attr("id", &shown);
     match place {
         Some(at) => {
             resources.replace_child(at, recorded);
         }
         None => resources.push(recorded),
     }
-    if action.operation == "migrate_to" || action.operation == "stop" {
-        // The frame around a migration says the rest.
+    updated(&mut out.cib);
+    let Some(failing) = failing else {
+        return true;
+    };
+    out.steps.push(Step::Failed {
+        action: action.id,
+        rc: failing.rc,
+    });
+    if let Some(id) = &action.node_uuid {
+        count_failure(&mut out.cib, id, failing, moment.at_s);
+    }
+    false
+}
+
+/// Stands for the maker of a transition in what a simulation writes.
+const MAKER: &str = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+
+/// The number after the highest call in the history of a resource.
+fn next_call(known: Option<&Element>) -> i64 {
+    let entries = known.into_iter().flat_map(Element::children);
+    let calls = entries.filter_map(|op| op.attr("call-id")?.parse::<i64>().ok());
+    calls.max().unwrap_or(0).max(0) + 1
+}
+
+/// Marks the newest entry of a history as one that was only simulated: there was no transition -1.
+fn mark(mut resource: Element, outcome: &Outcome) -> Element {
+    let call = outcome.call_id.to_string();
+    let newest = resource
+        .children_mut()
+        .find(|op| op.attr("call-id") == Some(call.as_str()));
+    let Some(entry) = newest else {
+        return resource;
+    };
+    let key = entry.attr("transition-key").unwrap_or_default().to_owned();
+    let target = key.split(':').nth(2).unwrap_or("0");
+    let key = format!("{call}:-1:{target}:{MAKER}");
+    entry.set_attr("crm-debug-origin", "crm_simulate");
+    entry.set_attr("transition-key", &key);
+    entry.set_attr(
+        "transition-magic",
+        format!("{}:{};{key}", outcome.status, outcome.rc),
+    );
+    resource
+}
+
+/// Counts an update of the status.
+pub fn updated(cib: &mut Element) {
+    let number = cib.attr("num_updates").and_then(|n| n.parse::<u64>().ok());
+    cib.set_attr("num_updates", (number.unwrap_or(0) + 1).to_string());
+}
+
+/// Adds one failure to the fail count of an operation on a node.
+pub fn count_failure(cib: &mut Element, node_id: &str, failing: &Failing, at_s: i64) {
+    let Some(state) = node_state(cib, node_id) else {
+        return;
+    };
+    let transient = state.child_or_insert("transient_attributes");
+    transient.set_attr("id", node_id);
+    let set = transient.child_or_insert("instance_attributes");
+    if set.id().is_none() {
+        set.set_attr("id", format!("status-{node_id}"));
+    }
+    let set_id = set.id().unwrap_or_default().to_owned();
+    let (rsc, op, interval_ms) = (
+        base_name(&failing.resource),
+        &failing.op,
+        failing.interval_ms,
+    );
+    let count_name = history::fail_count_attribute(rsc, op, interval_ms);
+    let known = set
+        .children()
+        .find(|p| p.attr("name") == Some(count_name.as_str()))
+        .and_then(|p| p.attr("value")?.parse::<i64>().ok());
+    let last_name = history::last_failure_attribute(rsc, op, interval_ms);
+    for (name, value) in [(count_name, known.unwrap_or(0) + 1), (last_name, at_s)] {
+        set.retain_children(|p| p.attr("name") != Some(name.as_str()));
+        let pair = Element::new("nvpair")
+            .with_attr("id", format!("{set_id}-{}", name.replace('#', ".")))
+            .with_attr("name", &name)
+            .with_attr("value", value.to_string());
+        set.push(pair);
     }
 }
 

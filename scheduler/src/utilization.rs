@@ -149,8 +149,8 @@ pub(crate) fn show(c: &mut Cluster, when: &str) {
         return;
     }
     let mut lines = Vec::new();
-    for node in 0..c.nodes.len() {
-        let n = &c.nodes[node];
+    for node in &c.node_order {
+        let n = &c.nodes[*node];
         let mut line = format!("{when}: {} capacity:", n.name);
         for (name, amount) in &n.utilization {
             line.push_str(&format!(" {name}={amount}"));
@@ -159,6 +159,21 @@ pub(crate) fn show(c: &mut Cluster, when: &str) {
     }
     if let Some(trace) = &mut c.utilization_trace {
         trace.extend(lines);
+    }
+}
+
+/// Writes down what a resource takes of the node it was put on, when asked for.
+pub(crate) fn show_taken(c: &mut Cluster, node: NodeIx, rsc: RscIx) {
+    let r = &c.rscs[rsc];
+    let mut line = format!(
+        "pcmk__assign_resource: {} utilization on {}:",
+        r.id, c.nodes[node].name
+    );
+    for (name, amount) in r.utilization.iter() {
+        line.push_str(&format!(" {name}={amount}"));
+    }
+    if let Some(trace) = &mut c.utilization_trace {
+        trace.push(line);
     }
 }
 

@@ -1,187 +1,238 @@
-//! `crm_simulate`: what the cluster would do.
+//! `crm_simulate`: what the cluster would do, and how it would look afterwards.
 
-use std::{ffi::OsString, io::Read, process::ExitCode};
+mod inject;
+mod options;
+mod show;
 
-use cib::Element;
-use clap::Parser;
+use std::{ffi::OsString, process::ExitCode};
 
-/// Shows what the cluster would do with a configuration and status.
-#[derive(Parser, Debug)]
-#[command(name = "crm_simulate", disable_version_flag = true)]
-struct Options {
-    /// Reads the CIB from this file.
-    #[arg(short = 'x', long = "xml-file")]
-    xml_file: Option<String>,
-    /// Reads the CIB from standard input.
-    #[arg(short = 'p', long = "xml-pipe")]
-    xml_pipe: bool,
-    /// Carries the transition out on paper and shows the state afterwards.
-    #[arg(short = 'S', long)]
-    simulate: bool,
-    /// Shows what would be done.
-    #[arg(short = 'R', long)]
-    run: bool,
-    /// Shows only what was asked for.
-    #[arg(short = 'Q', long)]
-    quiet: bool,
-    /// Shows the scores.
-    #[arg(short = 's', long = "show-scores")]
-    show_scores: bool,
-    /// Shows the room of the nodes.
-    #[arg(short = 'U', long = "show-utilization")]
-    show_utilization: bool,
-    /// Writes the graph there.
-    #[arg(short = 'G', long = "save-graph")]
-    save_graph: Option<String>,
-    /// Writes a drawing of the graph there.
-    #[arg(short = 'D', long = "save-dotfile")]
-    save_dot: Option<String>,
-    /// Writes the CIB before the transition there.
-    #[arg(short = 'I', long = "save-input")]
-    save_input: Option<String>,
-    /// Writes the CIB after the transition there.
-    #[arg(short = 'O', long = "save-output")]
-    save_output: Option<String>,
-    /// The moment to decide for.
-    #[arg(short = 't', long = "set-datetime")]
-    set_datetime: Option<String>,
-}
+use cib::{Element, schema};
+use scheduler::{Asked, view::View};
+
+use crate::common::{
+    Failure, exit,
+    output::Output,
+    source::{self, Source},
+};
+use options::{From, Options};
 
 /// Runs the program.
 pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
-    let args = std::iter::once(OsString::from("crm_simulate")).chain(args);
-    let options = match Options::try_parse_from(args) {
+    let options = match options::read(&args) {
         Ok(options) => options,
-        Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { 64 } else { 0 });
-        }
+        Err(code) => return code,
     };
-    match work(&options) {
-        Ok(text) => {
-            print!("{text}");
-            ExitCode::SUCCESS
+    let mut output = Output::new("crm_simulate", &args, &options.output);
+    let result = match &options.profile {
+        Some(directory) => profile(&options, directory, &mut output),
+        None => work(&options, &mut output),
+    };
+    output.finish(result)
+}
+
+fn work(options: &Options, output: &mut Output) -> Result<u8, Failure> {
+    let mut input = read_input(options)?;
+    checked(&input)?;
+    let told = Told::new(options, output);
+    let now_s = moment(options, &input, &told, output)?;
+    let before = View::of_status(&input, now_s);
+    show::before(&told, &before, now_s, output);
+    let injected = inject::all(options, &mut input, &before, now_s)?;
+    if let Some(injected) = injected {
+        show::modifications(&told, &injected, output);
+        if output.is_xml() {
+            // As the field's tool: what was changed is the last thing a program is told.
+            store(options, &input)?;
+            return Ok(exit::OK);
         }
-        Err(text) => {
-            eprintln!("crm_simulate: {text}");
-            ExitCode::from(1)
+        moment(options, &input, &told, output)?;
+    }
+    save(options.save_input.as_deref(), || input.to_xml())?;
+    let asked = Asked {
+        scores: options.show_scores,
+        utilization: options.show_utilization,
+    };
+    if !options.decides() {
+        return Ok(exit::OK);
+    }
+    let run = scheduler::run_with(&input, now_s, asked);
+    show::scores(&told, &before, &run, output);
+    show::plan(&told, &run, output);
+    save(options.save_graph.as_deref(), || run.graph.to_xml(1))?;
+    save(options.save_dotfile.as_deref(), || run.graph.to_dot())?;
+    if options.simulates() {
+        let failing = inject::failing(&options.op_fail)?;
+        let executed = scheduler::simulate_with(&input, &run.graph, now_s, &failing);
+        show::steps(&told, &executed, output);
+        save(options.save_output.as_deref(), || executed.cib.to_xml())?;
+        moment(options, &input, &told, output)?;
+        let mut after = View::of_status(&executed.cib, now_s);
+        after.forget_pending();
+        show::after(&told, &after, now_s, output);
+        store(options, &executed.cib)?;
+    }
+    Ok(exit::OK)
+}
+
+/// What is told to whom.
+#[derive(Debug)]
+struct Told {
+    /// For people, everything but what was asked for by name.
+    prose: bool,
+    /// For programs.
+    xml: bool,
+    /// People who asked for scores and the like are not shown the plan.
+    plan: bool,
+    show: crate::view::Show,
+}
+
+impl Told {
+    fn new(options: &Options, output: &Output) -> Self {
+        Self {
+            prose: !options.quiet && !output.is_xml(),
+            xml: output.is_xml(),
+            plan: !options.quiet,
+            show: show::how_much(options),
         }
     }
 }
 
-fn read_input(options: &Options) -> Result<Element, String> {
-    let (name, text) = match &options.xml_file {
-        Some(file) => (
-            file.as_str(),
-            std::fs::read_to_string(file).map_err(|e| format!("{file}: {e}"))?,
-        ),
-        None if options.xml_pipe => {
-            let mut text = String::new();
-            std::io::stdin()
-                .read_to_string(&mut text)
-                .map_err(|e| format!("standard input: {e}"))?;
-            ("standard input", text)
-        }
-        None => return Err("name a file with -x, or pipe one in with -p".to_owned()),
-    };
-    Element::parse(&text).map_err(|e| format!("{name}: {e}"))
-}
-
-fn save(file: &Option<String>, text: impl FnOnce() -> String) -> Result<(), String> {
-    match file {
-        Some(file) => std::fs::write(file, text()).map_err(|e| format!("{file}: {e}")),
-        None => Ok(()),
+fn read_input(options: &Options) -> Result<Element, Failure> {
+    match &options.from {
+        From::File(file) => source::read_file(file),
+        From::Pipe => source::read_standard_input(),
+        From::Live => Source::from_environment()?.document(),
     }
 }
 
-fn moment(options: &Options, cib: &Element, out: &mut String) -> Result<i64, String> {
+/// A document must be valid under the schema it names or a newer one.
+fn checked(input: &Element) -> Result<(), Failure> {
+    let named = input.attr("validate-with");
+    if named == Some("none") {
+        eprintln!(
+            "Schema validation of configuration is disabled (support for validate-with set to \
+             \"none\" is deprecated and will be removed in a future release)"
+        );
+    }
+    let errors = |document: &Element| {
+        let problems = schema::check(document).into_iter();
+        let errors = problems.filter(|p| p.severity == schema::Severity::Error);
+        errors.map(|p| p.to_string()).collect::<Vec<_>>()
+    };
+    let wrong = errors(input);
+    let known = named.and_then(schema::SchemaVersion::from_name);
+    if wrong.is_empty()
+        || known.is_some_and(|v| newer(v).any(|v| errors(&as_of(input, v)).is_empty()))
+    {
+        return Ok(());
+    }
+    let text = format!("the configuration is invalid: {}", wrong.join("; "));
+    Err(Failure::new(exit::CONFIG, text))
+}
+
+fn newer(version: schema::SchemaVersion) -> impl Iterator<Item = schema::SchemaVersion> {
+    let all =
+        (1..=4).flat_map(|major| (0..=10).map(move |minor| schema::SchemaVersion(major, minor)));
+    all.filter(move |v| *v > version)
+        .filter_map(|v| schema::SchemaVersion::from_name(&v.to_string()))
+}
+
+fn as_of(input: &Element, version: schema::SchemaVersion) -> Element {
+    input
+        .clone()
+        .with_attr("validate-with", version.to_string())
+}
+
+fn save(file: Option<&std::path::Path>, text: impl FnOnce() -> String) -> Result<(), Failure> {
+    let Some(file) = file else {
+        return Ok(());
+    };
+    if file.as_os_str() == "-" {
+        print!("{}", text());
+        return Ok(());
+    }
+    std::fs::write(file, text()).map_err(|error| {
+        let text = format!("cannot write {}: {error}", file.display());
+        Failure::new(exit::CANNOT_CREATE, text)
+    })
+}
+
+/// Puts the result where the input came from, if that is wanted.
+fn store(options: &Options, result: &Element) -> Result<(), Failure> {
+    if !options.in_place {
+        return Ok(());
+    }
+    let file = match &options.from {
+        From::File(file) => file.clone(),
+        From::Pipe => {
+            return Err(Failure::usage(
+                "--in-place needs an input that can be written to",
+            ));
+        }
+        From::Live => source::file_from_environment().ok_or_else(|| {
+            Failure::usage("--in-place does not change a running cluster: use a shadow or a file")
+        })?,
+    };
+    source::write_file(&file, &result.to_xml())
+}
+
+/// The moment to decide for; people are told unless it is now.
+fn moment(
+    options: &Options,
+    cib: &Element,
+    told: &Told,
+    output: &mut Output,
+) -> Result<i64, Failure> {
     if let Some(text) = &options.set_datetime {
-        let at_s =
-            scheduler::parse_moment(text).ok_or_else(|| format!("'{text}' is not a date"))?;
-        if !options.quiet {
-            out.push_str(&format!("Setting effective cluster time: {text}\n"));
+        let at_s = scheduler::parse_moment(text)
+            .ok_or_else(|| Failure::usage(format!("'{text}' is not a date")))?;
+        if told.prose {
+            output.line(&format!("Setting effective cluster time: {text}"));
         }
         return Ok(at_s);
     }
-    if let Some(at_s) = cib
+    let recorded = cib
         .attr("execution-date")
-        .and_then(|t| t.parse::<i64>().ok())
-    {
-        if !options.quiet {
-            out.push_str(&format!(
-                "Using the original execution date of: {}\n",
-                scheduler::show_moment(at_s)
-            ));
+        .and_then(|t| t.parse::<i64>().ok());
+    if let Some(at_s) = recorded {
+        if told.prose {
+            let shown = scheduler::show_moment(at_s);
+            output.line(&format!("Using the original execution date of: {shown}"));
         }
         return Ok(at_s);
     }
     Ok(jiff::Timestamp::now().as_second())
 }
 
-fn work(options: &Options) -> Result<String, String> {
-    let input = read_input(options)?;
-    let mut out = String::new();
-    let now_s = moment(options, &input, &mut out)?;
-    if input
-        .attr("validate-with")
-        .is_some_and(|schema| schema == "none")
-    {
-        eprintln!(
-            "Schema validation of configuration is disabled (support for validate-with set to \"none\" is deprecated and will be removed in a future release)"
+/// Decides for every document in a directory and tells how long each took.
+fn profile(
+    options: &Options,
+    directory: &std::path::Path,
+    output: &mut Output,
+) -> Result<u8, Failure> {
+    let entries = std::fs::read_dir(directory).map_err(|error| {
+        Failure::new(
+            exit::NO_INPUT,
+            format!("cannot read {}: {error}", directory.display()),
+        )
+    })?;
+    let mut files: Vec<_> = entries.filter_map(|e| Some(e.ok()?.path())).collect();
+    files.retain(|f| f.extension().is_some_and(|e| e == "xml"));
+    files.sort();
+    for file in files {
+        let input = source::read_file(&file)?;
+        let now_s = jiff::Timestamp::now().as_second();
+        let began = std::time::Instant::now();
+        for _ in 0..options.repeat.max(1) {
+            let _ = scheduler::schedule(&input, now_s);
+        }
+        let took_s = began.elapsed().as_secs_f64();
+        output.line(&format!("* Testing {}: {took_s:.2} secs", file.display()));
+        output.element(
+            Element::new("timing")
+                .with_attr("file", file.display().to_string())
+                .with_attr("duration", format!("{took_s:.6}")),
         );
     }
-    save(&options.save_input, || input.to_xml())?;
-    let run = scheduler::run(&input, now_s, options.show_scores);
-    if !options.quiet {
-        show_status(&mut out, "Current cluster status:", &run);
-    }
-    let transition = options.simulate || options.run;
-    if options.show_scores || options.show_utilization {
-        out.push('\n');
-        push_lines(&mut out, "", &run.scores);
-        push_lines(&mut out, "", &run.utilization);
-    }
-    if transition && !options.quiet && !options.show_scores {
-        out.push_str("Transition Summary:\n");
-        push_lines(&mut out, "  * ", &run.transition_summary);
-        out.push('\n');
-    }
-    save(&options.save_graph, || run.graph.to_xml(1))?;
-    save(&options.save_dot, || run.graph.to_dot())?;
-    if options.simulate {
-        let executed = scheduler::simulate(&input, &run.graph, now_s);
-        save(&options.save_output, || executed.cib.to_xml())?;
-        if !options.quiet {
-            out.push_str("Executing Cluster Transition:\n");
-            push_lines(&mut out, "  * ", &executed.lines);
-            out.push('\n');
-            moment(options, &input, &mut out)?;
-            let after = scheduler::state(&executed.cib, now_s);
-            out.push_str("Revised Cluster Status:\n");
-            push_lines(&mut out, "", &after);
-            out.push('\n');
-        }
-    }
-    Ok(out)
-}
-
-fn show_status(out: &mut String, title: &str, run: &scheduler::Run) {
-    let (disabled, blocked, all) = run.counts;
-    if disabled > 0 || blocked > 0 {
-        out.push_str(&format!(
-            "{disabled} of {all} resource instances DISABLED and {blocked} BLOCKED from further action due to failure\n\n"
-        ));
-    }
-    out.push_str(title);
-    out.push('\n');
-    push_lines(out, "", &run.status);
-    out.push('\n');
-}
-
-fn push_lines(out: &mut String, prefix: &str, lines: &[String]) {
-    for line in lines {
-        out.push_str(prefix);
-        out.push_str(line);
-        out.push('\n');
-    }
+    Ok(exit::OK)
 }

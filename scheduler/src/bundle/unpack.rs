@@ -8,7 +8,6 @@ use crate::{
     model::{BundleSettings, Cluster, Discover, NodeIx, NodeKind, Replica, RscIx},
     nodes, resources,
     score::{self, INFINITY},
-    text,
 };
 
 /// Port of the executor inside a container, unless configured.
@@ -50,7 +49,8 @@ pub(crate) fn unpack(c: &mut Cluster, ix: RscIx, xml: &Element) {
         ..BundleSettings::default()
     }));
     let primitive = xml.child("primitive");
-    let reachable = config.attr("ip-range-start").is_some() || config.attr("control-port").is_some();
+    let reachable =
+        config.attr("ip-range-start").is_some() || config.attr("control-port").is_some();
     if primitive.is_some() && !reachable {
         c.problem(format!(
             "line {}: bundle '{}' has a resource inside but neither ip-range-start nor control-port to reach it by; it is not started",
@@ -64,8 +64,17 @@ pub(crate) fn unpack(c: &mut Cluster, ix: RscIx, xml: &Element) {
     let instances = child.map_or_else(Vec::new, |child| c.rscs[child].children.clone());
     let mut address = config.attr("ip-range-start").map(str::to_owned);
     for offset in 0..config.replicas {
-        let instance = usize::try_from(offset).ok().and_then(|at| instances.get(at));
-        make_replica(c, ix, &config, offset, instance.copied(), address.as_deref());
+        let instance = usize::try_from(offset)
+            .ok()
+            .and_then(|at| instances.get(at));
+        make_replica(
+            c,
+            ix,
+            &config,
+            offset,
+            instance.copied(),
+            address.as_deref(),
+        );
         address = address.as_deref().and_then(next_address);
     }
     if let Some(child) = child {
@@ -205,7 +214,12 @@ fn monitor(id: &str, interval: &str, timeout: Option<&str>) -> Element {
 }
 
 /// The clone whose instances run inside the containers.
-fn make_child(c: &mut Cluster, bundle: RscIx, config: &Config, primitive: &Element) -> Option<RscIx> {
+fn make_child(
+    c: &mut Cluster,
+    bundle: RscIx,
+    config: &Config,
+    primitive: &Element,
+) -> Option<RscIx> {
     // The name of an earlier kind of clone stays, so that nothing restarts over it.
     let kind = if config.promoted_max > 0 {
         "master"
@@ -428,7 +442,11 @@ fn make_connection(
     let port = config.attr("control-port").unwrap_or(REMOTE_PORT);
     let meta = [("internal", "true"), ("container", container.as_str())];
     let xml = resource(&id, "pacemaker", "remote")
-        .with_child(block("meta_attributes", &format!("{id}-meta_attributes"), &meta))
+        .with_child(block(
+            "meta_attributes",
+            &format!("{id}-meta_attributes"),
+            &meta,
+        ))
         .with_child(block(
             "instance_attributes",
             &format!("{id}-instance_attributes"),
@@ -463,21 +481,5 @@ fn open_for_child(c: &mut Cluster, child: RscIx, node: NodeIx) {
         let entry = c.rscs[clone].allowed.entry(node, -INFINITY);
         entry.score = -INFINITY;
         entry.discover = Discover::Exclusive;
-    }
-}
-
-/// A replica's line in a status, with the host of its container in place of the guest node.
-pub(super) fn on_host(c: &Cluster, shown: RscIx, name: &str, host: Option<NodeIx>) -> String {
-    let line = text::describe_as(c, shown, name);
-    let (Some(host), [guest]) = (host, c.rscs[shown].running_on.as_slice()) else {
-        return line;
-    };
-    let (from, to) = (
-        format!(" {}", c.nodes[*guest].name),
-        format!(" {}", c.nodes[host].name),
-    );
-    match line.split_once("):\t") {
-        Some((head, state)) => format!("{head}):\t{}", state.replacen(&from, &to, 1)),
-        None => line,
     }
 }

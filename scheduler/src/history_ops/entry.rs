@@ -38,7 +38,7 @@ pub(super) fn unpack<'e>(
     if entry.is_masked_probe() && !c.is_bundled(rsc) {
         // Where the agent is missing the resource is not running, and will not.
         success(c, rsc, node, entry, entry.target_rc, state);
-        note_failure(c, node, entry);
+        note_failure(c, rsc, node, entry);
         return ban_top(c, rsc, Some(node), "masked-probe-failure");
     }
     match entry.status {
@@ -71,7 +71,7 @@ fn failure<'e>(
     if op.on_fail == OnFail::Ignore || container_stop {
         success(c, rsc, node, entry, entry.target_rc, state);
         c.rscs[rsc].ignored_failure = true;
-        note_failure(c, node, entry);
+        note_failure(c, rsc, node, entry);
         if container_stop && fencing::severity(state.on_fail) <= fencing::severity(op.on_fail) {
             state.on_fail = op.on_fail;
         }
@@ -94,9 +94,9 @@ fn ban_top(c: &mut Cluster, rsc: RscIx, node: Option<NodeIx>, why: &str) {
     super::ban(c, top, node, why);
 }
 
-fn note_failure(c: &mut Cluster, node: NodeIx, entry: &Entry) {
+fn note_failure(c: &mut Cluster, rsc: RscIx, node: NodeIx, entry: &Entry) {
     if c.nodes[node].online {
-        c.failed_ops.push(entry.xml.clone());
+        c.failed_ops.push((rsc, node, entry.xml.clone()));
     }
 }
 
@@ -117,7 +117,7 @@ fn remap(
     if let Some(rc) = degraded {
         entry.rc = rc;
         if !expired && (!c.nodes[node].shutdown || c.nodes[node].online) {
-            note_failure(c, node, entry);
+            note_failure(c, rsc, node, entry);
         }
     }
     match entry.status {
@@ -291,7 +291,7 @@ fn record<'e>(
 ) {
     state.last_failure = Some(entry.xml);
     state.last_failure_key = entry.key();
-    note_failure(c, node, entry);
+    note_failure(c, rsc, node, entry);
     if fencing::severity(state.on_fail) < fencing::severity(op.on_fail) {
         state.on_fail = op.on_fail;
     }

@@ -59,7 +59,6 @@ fn bundled_instance(c: &Cluster, clone: RscIx, node: NodeIx) -> Option<RscIx> {
         .and_then(|r| r.child)
 }
 
-
 fn member_named(c: &Cluster, instance: RscIx, base: &str) -> Option<RscIx> {
     if c.rscs[instance].kind == Kind::Primitive {
         return (base_name(&c.rscs[instance].id) == base).then_some(instance);
@@ -118,7 +117,11 @@ fn find_anonymous(c: &mut Cluster, node: NodeIx, clone: RscIx, base: &str) -> Rs
 /// Nodes an instance is active on, or where something is under way for it.
 fn places(c: &Cluster, rsc: RscIx) -> Vec<NodeIx> {
     let mut out = c.active_nodes(rsc);
-    out.extend(c.primitives(rsc).iter().filter_map(|r| c.rscs[*r].pending_node));
+    out.extend(
+        c.primitives(rsc)
+            .iter()
+            .filter_map(|r| c.rscs[*r].pending_node),
+    );
     out
 }
 
@@ -206,4 +209,3 @@ fn location_all(c: &mut Cluster, rsc: RscIx) {
         ban(c, rsc, Some(node), "removed");
     }
 }
-

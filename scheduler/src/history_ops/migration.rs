@@ -69,7 +69,14 @@ pub(super) fn to_failure(c: &mut Cluster, rsc: RscIx, source: NodeIx, entry: &En
         return;
     };
     c.rscs[rsc].role = Role::Started;
-    let from = find_op(c, rsc, "migrate_from", target_name, Some(source_name), Some(0));
+    let from = find_op(
+        c,
+        rsc,
+        "migrate_from",
+        target_name,
+        Some(source_name),
+        Some(0),
+    );
     let unknown = unknown_on(c, rsc, target_name);
     if !unknown && !newer_state(c, rsc, target_name, Some(entry.xml), from) {
         let target = c.node_names.get(target_name).copied();
@@ -87,7 +94,14 @@ pub(super) fn from_failure(c: &mut Cluster, rsc: RscIx, _target: NodeIx, entry: 
         return;
     };
     c.rscs[rsc].role = Role::Started;
-    let to = find_op(c, rsc, "migrate_to", source_name, Some(target_name), Some(0));
+    let to = find_op(
+        c,
+        rsc,
+        "migrate_to",
+        source_name,
+        Some(target_name),
+        Some(0),
+    );
     if !unknown_on(c, rsc, source_name) && !newer_state(c, rsc, source_name, to, Some(entry.xml)) {
         let source = c.node_names.get(source_name).copied();
         if let Some(source) = source.filter(|s| c.nodes[*s].online) {
@@ -161,13 +175,7 @@ fn unknown_on(c: &Cluster, rsc: RscIx, node: &str) -> bool {
 }
 
 /// Whether something other than a monitor happened on a node after an entry.
-fn non_monitor_after(
-    c: &Cluster,
-    rsc: RscIx,
-    node: &str,
-    than: &Element,
-    same_node: bool,
-) -> bool {
+fn non_monitor_after(c: &Cluster, rsc: RscIx, node: &str, than: &Element, same_node: bool) -> bool {
     history(c, rsc, node).into_iter().any(|op| {
         let counts = matches!(
             op.attr("operation"),

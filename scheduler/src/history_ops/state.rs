@@ -203,7 +203,9 @@ fn add_priority(c: &mut Cluster, rsc: RscIx, node: NodeIx, failed: bool) {
     if r.priority == 0 || failed {
         return;
     }
-    let worth = r.priority.saturating_add(i32::from(r.role == Role::Promoted));
+    let worth = r
+        .priority
+        .saturating_add(i32::from(r.role == Role::Promoted));
     let mut nodes = vec![node];
     if let Some(container) = c.nodes[node].connection.and_then(|r| c.rscs[r].container) {
         nodes.extend(&c.rscs[container].running_on);

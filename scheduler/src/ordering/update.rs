@@ -253,8 +253,7 @@ impl Updater {
         if has(ar::FIRST_IMPLIES_THEN) {
             match then_rsc {
                 Some(rsc) => {
-                    changed |=
-                        self.ordered(c, rsc, edge(Filter::Optional, ar::FIRST_IMPLIES_THEN));
+                    changed |= self.ordered(c, rsc, edge(Filter::Optional, ar::FIRST_IMPLIES_THEN));
                 }
                 None if !ff.optional && c.acts[then].optional => {
                     c.acts[then].optional = false;
@@ -269,8 +268,7 @@ impl Updater {
         if has(ar::THEN_IMPLIES_FIRST) {
             match first_rsc {
                 Some(rsc) => {
-                    changed |=
-                        self.ordered(c, rsc, edge(Filter::Optional, ar::THEN_IMPLIES_FIRST));
+                    changed |= self.ordered(c, rsc, edge(Filter::Optional, ar::THEN_IMPLIES_FIRST));
                 }
                 None if !ff.optional && c.acts[first].runnable => {
                     c.acts[first].runnable = false;
@@ -688,11 +686,7 @@ fn completion_of(c: &Cluster, act: ActIx) -> ActIx {
     if !(c.rscs[rsc].notify && collective) {
         return first_action(c, rsc, done, None).unwrap_or(act);
     }
-    let key = format!(
-        "{}_confirmed-post_notify_{}_0",
-        c.rscs[rsc].id,
-        done.text()
-    );
+    let key = format!("{}_confirmed-post_notify_{}_0", c.rscs[rsc].id, done.text());
     let found = |ix: &ActIx| c.acts[*ix].key.as_deref() == Some(key.as_str());
     let of_rsc = &c.rscs[rsc].actions;
     of_rsc.iter().copied().find(found).unwrap_or(act)
