@@ -766,7 +766,7 @@ fn unpack_failure<'e>(
     let op = operation_settings(c, rsc, entry);
     if !masked && entry.status != exec::NOT_SUPPORTED {
         c.rscs[rsc].failures.push((node, entry.xml.clone()));
-        c.failed_ops.push(entry.xml.clone());
+        c.failed_ops.push((rsc, node, entry.xml.clone()));
     }
     if entry.status == exec::NOT_SUPPORTED {
         // The agent cannot do it; that is no failure of the resource.

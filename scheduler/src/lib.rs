@@ -44,6 +44,7 @@ mod status;
 mod text;
 mod unfencing;
 mod utilization;
+pub mod view;
 
 pub use dates::parse_moment;
 pub use lint::lint;

@@ -13,17 +13,24 @@ pub(crate) type ActIx = usize;
 
 /// What a resource does on a node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Role {
+pub enum Role {
+    /// Nothing is known.
     #[default]
     Unknown,
+    /// It does not run.
     Stopped,
+    /// It runs and cannot be promoted.
     Started,
+    /// It runs and can be promoted.
     Unpromoted,
+    /// It runs and is promoted.
     Promoted,
 }
 
 impl Role {
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    /// Reads a role in any of the field's spellings, those of old included.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
         match text.to_ascii_lowercase().as_str() {
             "stopped" => Some(Self::Stopped),
             "started" => Some(Self::Started),
@@ -33,7 +40,9 @@ impl Role {
         }
     }
 
-    pub(crate) fn text(self) -> &'static str {
+    /// The field's word for it.
+    #[must_use]
+    pub fn text(self) -> &'static str {
         match self {
             Self::Unknown => "Unknown",
             Self::Stopped => "Stopped",
@@ -518,10 +527,6 @@ pub(crate) struct Colocation {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Location {
-    #[expect(
-        dead_code,
-        reason = "reports will name the constraint a score came from"
-    )]
     pub(crate) id: Rc<str>,
     pub(crate) role: Role,
     pub(crate) discover: Discover,
@@ -600,7 +605,8 @@ pub(crate) struct Cluster<'a> {
     pub(crate) unfencing: bool,
     pub(crate) have_remote: bool,
     pub(crate) dc: Option<NodeIx>,
-    pub(crate) failed_ops: Vec<Element>,
+    /// Failed operations that still count: resource, node, entry of the history.
+    pub(crate) failed_ops: Vec<(RscIx, NodeIx, Element)>,
     pub(crate) node_order: Vec<NodeIx>,
     pub(crate) rsc_defaults: Rc<BTreeMap<String, String>>,
     pub(crate) stop_needed: Vec<RscIx>,
