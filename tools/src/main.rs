@@ -16,6 +16,7 @@ mod crmadmin;
 mod daemon;
 mod stonith_admin;
 mod supervise;
+mod view;
 
 use std::{ffi::OsString, path::Path, process::ExitCode};
 

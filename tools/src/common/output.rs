@@ -28,6 +28,14 @@ pub(crate) struct OutputArguments {
     to: Option<PathBuf>,
 }
 
+impl OutputArguments {
+    /// For a tool that has more forms than these two and reads the options itself.
+    pub(crate) fn of(xml: bool, to: Option<PathBuf>) -> Self {
+        let format = if xml { Format::Xml } else { Format::Text };
+        Self { format, to }
+    }
+}
+
 /// What a tool has to say, gathered until it ends.
 #[derive(Debug)]
 pub(crate) struct Output {
