@@ -766,6 +766,8 @@ fn unpack_failure<'e>(
     let op = operation_settings(c, rsc, entry);
     if !masked && entry.status != exec::NOT_SUPPORTED {
         c.rscs[rsc].failures.push((node, entry.xml.clone()));
+    }
+    if entry.status != exec::NOT_SUPPORTED && (!masked || c.options.symmetric) {
         c.failed_ops.push((rsc, node, entry.xml.clone()));
     }
     if entry.status == exec::NOT_SUPPORTED {

@@ -32,9 +32,9 @@ pub struct View {
     pub bans: Vec<Ban>,
     /// Tickets by name.
     pub tickets: Vec<Ticket>,
-    /// Operations that failed and still count, in the order in which they were read.
+    /// Operations that failed and still count, probes for programs that are not installed included, in the order in which they were read.
     pub failures: Vec<Failure>,
-    /// Operations of each node, in the order of the status section.
+    /// Operations of each node that is up, in the order of the status section.
     pub histories: Vec<NodeHistory>,
     /// What each tag names.
     pub tags: BTreeMap<String, Vec<String>>,
@@ -215,6 +215,8 @@ pub struct Resource {
     pub pending: Option<String>,
     /// An operation is under way.
     pub is_pending: bool,
+    /// Made by the cluster for something else; not worth a line of its own.
+    pub internal: bool,
     /// Not in the configuration any more.
     pub removed: bool,
     /// A failure keeps it from being touched.
@@ -239,7 +241,7 @@ pub struct Resource {
     pub allowed: Vec<usize>,
     /// Failed probes: place of the node and exit code.
     pub failed_probes: Vec<(usize, i64)>,
-    /// Exit code of the first failed probe anywhere.
+    /// Description for people.
     pub description: Option<String>,
     /// Of a bundle: its replicas.
     pub bundle: Option<Bundle>,
@@ -324,8 +326,8 @@ pub struct Failure {
     pub status: i64,
     /// Number of the call.
     pub call: String,
-    /// What the agent said.
-    pub reason: String,
+    /// What the agent said, if the history has room for that.
+    pub reason: Option<String>,
     /// When the result was first seen, in seconds since the epoch.
     pub last_change_s: Option<i64>,
     /// How long it waited, in milliseconds, as recorded.

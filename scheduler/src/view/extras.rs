@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Ban, ClusterOptions, Counts, LastChange, NodeKind, Summary, Ticket, View, nodes};
 use crate::{
-    model::{Cluster, Role},
+    model::{Cluster, Kind, Role},
     options::NoQuorum,
     score, text,
 };
@@ -13,7 +13,9 @@ use crate::{
 pub(super) fn summary(c: &Cluster, view: &View) -> Summary {
     let option = |name: &str| c.options.raw.get(name).cloned();
     let places = nodes::places(c);
-    let (disabled, blocked, all) = text::counts(c);
+    let (disabled, blocked, _) = text::counts(c);
+    let primitives = c.rscs.iter().filter(|r| r.kind == Kind::Primitive);
+    let all = primitives.count();
     let attr = |name: &str| c.cib.attr(name).unwrap_or_default().to_owned();
     Summary {
         stack: option("cluster-infrastructure"),
@@ -67,12 +69,17 @@ pub(super) fn bans(c: &Cluster) -> Vec<Ban> {
         let Some(resource) = c.rscs.iter().position(|r| r.locations.contains(&ix)) else {
             continue;
         };
-        for (node, score) in location.nodes.iter().filter(|(_, score)| *score < 0) {
+        let forbidden = location.nodes.iter().filter(|(_, score)| *score < 0);
+        let mut forbidden: Vec<(usize, i32)> = forbidden
+            .map(|(node, score)| (places[*node], *score))
+            .collect();
+        forbidden.sort_unstable_by_key(|(node, _)| std::cmp::Reverse(*node));
+        for (node, score) in forbidden {
             found.push(Ban {
                 id: location.id.to_string(),
                 resource,
-                node: places[*node],
-                score: *score,
+                node,
+                score,
                 promoted_only: location.role == Role::Promoted,
             });
         }
@@ -90,13 +97,7 @@ pub(super) fn tickets(c: &Cluster) -> Vec<Ticket> {
     let one = |(id, ticket): (&String, &crate::model::Ticket)| {
         let state = xml.iter().find(|x| x.id() == Some(id));
         let attrs = state.into_iter().flat_map(|s| s.attrs());
-        let own = [
-            "id",
-            "granted",
-            "standby",
-            "last-granted",
-            "crm-debug-origin",
-        ];
+        let own = ["id", "standby", "last-granted"];
         Ticket {
             id: id.clone(),
             granted: ticket.granted,

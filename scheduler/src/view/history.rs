@@ -37,7 +37,7 @@ fn failure(resource: RscIx, node: usize, op: &Element) -> Failure {
         rc: number(op, "rc-code").unwrap_or(0),
         status: number(op, "op-status").unwrap_or(0),
         call: owned("call-id").unwrap_or_default(),
-        reason: owned("exit-reason").unwrap_or_default(),
+        reason: owned("exit-reason"),
         last_change_s: last_change(op),
         queue_ms: owned("queue-time"),
         exec_ms: owned("exec-time"),
@@ -72,12 +72,10 @@ pub(super) fn all(c: &mut Cluster) -> Vec<NodeHistory> {
             continue;
         }
         let resources = of_node(c, node, state);
-        if !resources.is_empty() {
-            found.push(NodeHistory {
-                node: places[node],
-                resources,
-            });
-        }
+        found.push(NodeHistory {
+            node: places[node],
+            resources,
+        });
     }
     found
 }

@@ -4,20 +4,10 @@ use super::{Attribute, Node, NodeKind};
 use crate::{
     assign,
     model::{Cluster, Kind, NodeIx, RscIx},
-    names,
 };
 
 /// Attributes that are the cluster's own business.
-const HIDDEN: [&str; 8] = [
-    "shutdown",
-    "terminate",
-    "standby",
-    "maintenance",
-    "site-name",
-    "resource-discovery-enabled",
-    "fail-count",
-    "last-failure",
-];
+const HIDDEN: [&str; 3] = ["shutdown", "terminate", "standby"];
 
 /// Places of the nodes in the order in which they are shown, by their places in the cluster's table.
 pub(super) fn places(c: &Cluster) -> Vec<usize> {
@@ -77,15 +67,13 @@ fn attributes(c: &Cluster, ix: NodeIx) -> Vec<Attribute> {
         !own
     };
     let attrs = c.nodes[ix].attrs.iter().filter(|(name, _)| shown(name));
-    let mut found: Vec<Attribute> = attrs
+    attrs
         .map(|(name, value)| Attribute {
             name: name.clone(),
             value: value.clone(),
             expected: expected(c, name),
         })
-        .collect();
-    found.sort_by(|a, b| names::compare(&a.name, &b.name));
-    found
+        .collect()
 }
 
 /// The value of an attribute that a ping resource keeps, if all hosts answer.

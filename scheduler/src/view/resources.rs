@@ -45,6 +45,7 @@ fn resource(c: &Cluster, ix: RscIx, places: &[usize]) -> Resource {
         locked_to: r.lock_node.map(|n| places[n]),
         pending: r.pending_op.clone().filter(|p| p == "Monitoring"),
         is_pending: r.pending_op.is_some(),
+        internal: r.is_remote && r.meta.get("internal").is_some_and(|v| v == "true"),
         removed: r.removed,
         blocked: r.blocked,
         maintenance: r.maintenance,

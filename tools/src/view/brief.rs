@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use scheduler::view::{Kind, Role};
+use scheduler::view::Kind;
 
 use super::{Outline, Scene};
 
@@ -25,7 +25,7 @@ pub(super) fn lines(scene: &Scene<'_>, resources: &[usize], form: Where) -> Vec<
         let Some(r) = scene.view.resources.get(*place) else {
             continue;
         };
-        if r.kind != Kind::Primitive || r.removed && r.role <= Role::Stopped {
+        if r.kind != Kind::Primitive {
             continue;
         }
         *all.entry(&r.agent).or_default() += 1;

@@ -33,7 +33,13 @@ pub(super) fn operations(scene: &Scene<'_>) -> Option<Outline> {
     } else {
         "Migration Summary"
     };
-    (!items.is_empty()).then(|| Outline::list(title, items))
+    is_told(scene).then(|| Outline::list(title, items))
+}
+
+/// Whether there are nodes whose histories could be shown, even if there is nothing in them.
+pub(super) fn is_told(scene: &Scene<'_>) -> bool {
+    let mut nodes = scene.view.histories.iter();
+    nodes.any(|h| scene.filter.has_node(h.node))
 }
 
 /// The histories that are wanted, by node.
@@ -123,8 +129,13 @@ pub(super) fn shown_failures<'s>(scene: &'s Scene<'_>) -> impl Iterator<Item = &
     let failures = scene.view.failures.iter().filter(move |_| wanted);
     failures
         .filter(|f| scene.filter.has_node(f.node))
-        .filter(|f| scene.filter.has(scene.view, f.resource, true))
-        .filter(|f| !(f.task == "monitor" && f.interval_ms == 0 && f.rc == 5))
+        .filter(|f| is_chosen(scene, f.resource))
+        .filter(|f| !is_probe_of_nothing(f))
+}
+
+/// That a program is not installed is no failure where it need not run.
+fn is_probe_of_nothing(f: &Failure) -> bool {
+    f.task == "monitor" && f.interval_ms == 0 && (f.rc == 5 || f.status == 7)
 }
 
 fn exact_failure(scene: &Scene<'_>, f: &Failure) -> String {
@@ -137,8 +148,8 @@ fn exact_failure(scene: &Scene<'_>, f: &Failure) -> String {
         f.call,
         execution(f.status)
     );
-    if !f.reason.is_empty() {
-        line.push_str(&format!(", exitreason='{}'", f.reason));
+    if let Some(reason) = said(f) {
+        line.push_str(&format!(", exitreason='{reason}'"));
     }
     if let Some(at) = f.last_change_s {
         line.push_str(&format!(", last-rc-change='{}'", describe::moment(at)));
@@ -160,13 +171,13 @@ fn friendly_failure(scene: &Scene<'_>, f: &Failure) -> String {
     let mut line = format!("{resource} {operation} on {node}");
     if f.status == 0 {
         line.push_str(&format!(" returned '{}'", describe::words(f.rc)));
-        if !f.reason.is_empty() {
-            line.push_str(&format!(" ({})", f.reason));
+        if let Some(reason) = said(f) {
+            line.push_str(&format!(" ({reason})"));
         }
     } else {
         line.push_str(&format!(" could not be executed ({}", execution(f.status)));
-        if !f.reason.is_empty() {
-            line.push_str(&format!(": {}", f.reason));
+        if let Some(reason) = said(f) {
+            line.push_str(&format!(": {reason}"));
         }
         line.push(')');
     }
@@ -178,6 +189,10 @@ fn friendly_failure(scene: &Scene<'_>, f: &Failure) -> String {
         line.push_str(&format!(" after {}", describe::span(ms)));
     }
     line
+}
+
+fn said(f: &Failure) -> Option<&str> {
+    f.reason.as_deref().filter(|reason| !reason.is_empty())
 }
 
 /// Resource, operation and interval as the key of a failure says them.

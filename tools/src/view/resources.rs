@@ -32,7 +32,8 @@ pub(super) fn outline(scene: &Scene<'_>, told: bool) -> Option<Outline> {
         };
         items.extend(brief::lines(scene, &chosen, form));
     }
-    for place in worth_showing(scene) {
+    let internal = |place: &usize| show.detail || !scene.view.resources[*place].internal;
+    for place in worth_showing(scene).into_iter().filter(internal) {
         items.extend(resource(scene, place));
     }
     let (title, nothing) = match (show.by_node, show.inactive) {

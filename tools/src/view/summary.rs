@@ -9,7 +9,8 @@ pub(super) fn outline(scene: &Scene<'_>) -> Vec<Outline> {
     if sections.has(Section::Stack) {
         items.push(Outline::Item(stack(scene)));
     }
-    if sections.has(Section::Dc) {
+    // That nobody is in charge is told whatever is wanted.
+    if sections.has(Section::Dc) || scene.view.summary.dc.is_none() {
         items.push(Outline::Item(controller(scene)));
     }
     if sections.has(Section::Times) {

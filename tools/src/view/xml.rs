@@ -46,7 +46,8 @@ fn head(scene: &Scene<'_>) -> Option<Element> {
         }
         parts.push(element);
     }
-    if sections.has(Section::Dc) {
+    // That nobody is in charge is told whatever is wanted.
+    if sections.has(Section::Dc) || scene.view.summary.dc.is_none() {
         parts.push(controller(scene));
     }
     if sections.has(Section::Times) {
@@ -224,7 +225,7 @@ fn operations(scene: &Scene<'_>) -> Option<Element> {
         })
     });
     let all = nodes.fold(Element::new("node_history"), Element::with_child);
-    (!scene.view.histories.is_empty()).then_some(all)
+    history::is_told(scene).then_some(all)
 }
 
 fn resource_history(scene: &Scene<'_>, h: &ResourceHistory, whole: bool) -> Element {
@@ -277,7 +278,7 @@ fn failure(scene: &Scene<'_>, f: &Failure) -> Element {
         .with_attr(name, value)
         .with_attr("node", &scene.view.nodes[f.node].name)
         .with_attr("exitstatus", describe::words(f.rc))
-        .with_attr("exitreason", &f.reason)
+        .with_attr("exitreason", f.reason.as_deref().unwrap_or("none"))
         .with_attr("exitcode", f.rc.to_string())
         .with_attr("call", &f.call)
         .with_attr("status", history::execution(f.status));

@@ -68,7 +68,7 @@ fn group(scene: &Scene<'_>, place: usize) -> Option<Element> {
     let members: Vec<&usize> = r.children.iter().filter(shown).collect();
     let element = Element::new("group")
         .with_attr("id", &r.id)
-        .with_attr("number_resources", r.children.len().to_string());
+        .with_attr("number_resources", members.len().to_string());
     let element = flag(element, "maintenance", r.maintenance);
     let element = flag(element, "managed", r.managed);
     let mut element = flag(element, "disabled", describe::is_disabled(r));
