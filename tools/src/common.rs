@@ -1,7 +1,9 @@
 //! What the tools share: exit codes, the two forms of output, and where the configuration comes
 //! from.
 
+pub(crate) mod codes;
 pub(crate) mod exit;
+pub(crate) mod moment;
 pub(crate) mod names;
 pub(crate) mod nodes;
 pub(crate) mod options;

@@ -3,9 +3,7 @@
 pub(crate) mod place;
 
 use crate::common::{
-    self, CommonArguments, Failure, Tool, exit, nodes, options,
-    output::Output,
-    source::Source,
+    self, CommonArguments, Failure, Tool, exit, nodes, options, output::Output, source::Source,
 };
 use cib::Element;
 use clap::Parser;
@@ -38,7 +36,12 @@ struct Arguments {
     #[arg(short = 'G', long, visible_alias = "get-value", conflicts_with_all = ["update", "delete"])]
     query: bool,
     /// Delete it.
-    #[arg(short = 'D', long, visible_alias = "delete-attr", conflicts_with = "update")]
+    #[arg(
+        short = 'D',
+        long,
+        visible_alias = "delete-attr",
+        conflicts_with = "update"
+    )]
     delete: bool,
     /// Of this node (default, except for cluster options: this one).
     #[arg(short = 'N', long, visible_alias = "uname", value_name = "NODE")]
@@ -220,8 +223,7 @@ fn show(
     output: &mut Output,
 ) -> Result<u8, Failure> {
     let found = place.find(document, wanted);
-    let mut values: Vec<(String, String)> =
-        found.into_iter().map(|f| (f.name, f.value)).collect();
+    let mut values: Vec<(String, String)> = found.into_iter().map(|f| (f.name, f.value)).collect();
     if values.is_empty()
         && let (Some(default), Name::Exact(name)) = (&arguments.default, &wanted.name)
     {
@@ -236,7 +238,10 @@ fn show(
         if arguments.quiet {
             output.line(&value);
         } else {
-            output.line(&format!("scope={} name={name} value={value}", place.section()));
+            output.line(&format!(
+                "scope={} name={name} value={value}",
+                place.section()
+            ));
         }
         output.element(
             Element::new("attribute")

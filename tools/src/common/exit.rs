@@ -1,5 +1,7 @@
 //! Exit codes of the field's tools and their short descriptions.
 
+use super::codes;
+
 /// Success.
 pub(crate) const OK: u8 = 0;
 /// Anything without a code of its own; of `crm_diff`, that there is a difference.
@@ -47,51 +49,10 @@ pub(crate) const UNIMPLEMENTED: u8 = 3;
 
 /// The field's words for a code.
 pub(crate) fn description(code: u8) -> &'static str {
-    match code {
-        OK => "OK",
-        ERROR => "Error occurred",
-        INVALID_PARAMETER => "Invalid parameter",
-        UNIMPLEMENTED => "Unimplemented",
-        INSUFFICIENT_PRIVILEGE => "Insufficient privileges",
-        5 => "Not installed",
-        6 => "Not configured",
-        7 => "Not running",
-        8 => "Promoted",
-        9 => "Failed in promoted role",
-        USAGE => "Incorrect usage",
-        DATA => "Invalid data given",
-        NO_INPUT => "Input file not available",
-        67 => "User does not exist",
-        68 => "Host does not exist",
-        69 => "Necessary service unavailable",
-        70 => "Internal software bug",
-        71 => "Operating system error",
-        72 => "System file not available",
-        CANNOT_CREATE => "Cannot create output file",
-        IO => "I/O error occurred",
-        75 => "Temporary failure, try again",
-        76 => "Protocol violated",
-        77 => "Insufficient privileges",
-        CONFIG => "Invalid configuration",
-        100 => "Fatal error occurred, will not respawn",
-        101 => "System panic required",
-        DISCONNECTED => "Not connected",
-        OLD => "Update was older than existing configuration",
-        104 => "Digest mismatch",
-        NO_SUCH => "No such object",
-        QUORUM => "Quorum required",
-        UNSAFE => "Operation not safe",
-        EXISTS => "Requested item already exists",
-        MULTIPLE => "Multiple items match request",
-        EXPIRED => "Requested item has expired",
-        NOT_YET_IN_EFFECT => "Requested item is not yet in effect",
-        112 => "Could not determine status",
-        UNSATISFIED => "Not applicable under current conditions",
-        TIMEOUT => "Timeout occurred",
-        190 => "Service is active but might fail soon",
-        191 => "Service is promoted but might fail soon",
-        193 => "No exit status available",
-        255 => "Error occurred",
-        _ => "Unknown exit status",
+    let found = codes::EXIT.iter().find(|(known, ..)| *known == code);
+    match (found, code) {
+        (Some((.., text)), _) => text,
+        (None, u8::MAX) => "Error occurred",
+        (None, _) => "Unknown exit status",
     }
 }

@@ -142,3 +142,17 @@ fn remotes(document: &Element, known: &[Node]) -> Vec<Node> {
     }
     found
 }
+
+/// The transient attributes of a node that are set, in document order.
+pub(crate) fn transient_attributes(document: &Element, node: &Node) -> Vec<(String, String)> {
+    document
+        .child("status")
+        .into_iter()
+        .flat_map(|s| s.children_named("node_state"))
+        .filter(|s| s.id() == Some(&node.id) || s.attr("uname") == Some(&node.name))
+        .flat_map(|s| s.children_named("transient_attributes"))
+        .flat_map(Element::descendants)
+        .filter(|e| e.name() == "nvpair")
+        .filter_map(|p| Some((p.attr("name")?.to_owned(), p.attr("value")?.to_owned())))
+        .collect()
+}

@@ -22,7 +22,13 @@ const fn usual(
     about: &'static str,
 ) -> Known {
     let is_advanced = false;
-    Known { name, kind, default, about, is_advanced }
+    Known {
+        name,
+        kind,
+        default,
+        about,
+        is_advanced,
+    }
 }
 
 const fn advanced(
@@ -32,7 +38,13 @@ const fn advanced(
     about: &'static str,
 ) -> Known {
     let is_advanced = true;
-    Known { name, kind, default, about, is_advanced }
+    Known {
+        name,
+        kind,
+        default,
+        about,
+        is_advanced,
+    }
 }
 
 /// Of the cluster.

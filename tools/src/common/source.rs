@@ -37,6 +37,17 @@ impl Source {
         Ok(Self::Live(Box::new(Daemon::connect().map_err(of_daemon)?)))
     }
 
+    /// As the environment says, but not the shadow.
+    ///
+    /// # Errors
+    /// As for [`Self::from_environment`].
+    pub(crate) fn behind_shadow() -> Result<Self, Failure> {
+        match env::var_os("CIB_file").filter(|v| !v.is_empty()) {
+            Some(file) => Ok(Self::File(file.into())),
+            None => Ok(Self::Live(Box::new(Daemon::connect().map_err(of_daemon)?))),
+        }
+    }
+
     /// The whole document.
     ///
     /// # Errors

@@ -43,7 +43,10 @@ impl Place {
         node: Option<Node>,
         utilization: bool,
     ) -> Result<Self, Failure> {
-        let node = || node.clone().ok_or_else(|| Failure::usage("say which node with --node NAME"));
+        let node = || {
+            node.clone()
+                .ok_or_else(|| Failure::usage("say which node with --node NAME"))
+        };
         Ok(match section {
             "nodes" if utilization => Self::Utilization(node()?),
             "nodes" => Self::Node(node()?),
@@ -131,7 +134,9 @@ impl Place {
             Self::Section(section) => configuration.and_then(|c| c.child(section)),
         };
         let holder = holder.into_iter();
-        holder.flat_map(|h| h.children_named(self.set_name())).collect()
+        holder
+            .flat_map(|h| h.children_named(self.set_name()))
+            .collect()
     }
 
     /// Sets an attribute.
@@ -178,12 +183,7 @@ impl Place {
     ///
     /// # Errors
     /// It is refused.
-    pub(crate) fn delete(
-        &self,
-        source: &mut Source,
-        name: &str,
-        id: &str,
-    ) -> Result<(), Failure> {
+    pub(crate) fn delete(&self, source: &mut Source, name: &str, id: &str) -> Result<(), Failure> {
         if let Self::Transient(node) = self {
             return source.set_transient(node, name, None);
         }
