@@ -1,7 +1,6 @@
 //! The `systole` executable: every program of the project, chosen by the name it is called by
 //! (`crm_resource`, `crmd`, …) or by its first argument (`systole demo`).
 
-mod active;
 mod attrd_updater;
 mod cibadmin;
 mod cluster;

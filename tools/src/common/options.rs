@@ -119,6 +119,30 @@ pub(crate) const PRIMITIVE: &[Known] = &[
     usual("remote-allow-migrate", "boolean", "true", "Whether the connection may move with the guest"),
 ];
 
+/// Of every fence device, besides those of its agent.
+#[rustfmt::skip]
+pub(crate) const FENCING: &[Known] = &[
+    advanced("pcmk_host_argument", "string", "port", "Another name for the agent's parameter that names the node"),
+    usual("pcmk_host_map", "string", "", "Names of nodes as the device knows them: node1:1;node2:2,3"),
+    usual("pcmk_host_list", "string", "", "Nodes that the device can fence"),
+    usual("pcmk_host_check", "enum", "", "How it is found out whom it can fence: dynamic-list, static-list, status or none"),
+    usual("pcmk_delay_max", "duration", "0", "The most that is waited, at random, before fencing"),
+    usual("pcmk_delay_base", "string", "0", "What is waited before fencing, for all nodes or each: node1:1s;node2:5s"),
+    usual("pcmk_action_limit", "integer", "1", "How many actions the device may carry out at once; -1: any"),
+    advanced("pcmk_reboot_action", "string", "reboot", "What the agent is told instead of reboot"),
+    advanced("pcmk_reboot_timeout", "duration", "60s", "How long a reboot may take, instead of fencing-timeout"),
+    advanced("pcmk_reboot_retries", "integer", "2", "How often a reboot is tried within its time"),
+    advanced("pcmk_off_action", "string", "off", "What the agent is told instead of off"),
+    advanced("pcmk_off_timeout", "duration", "60s", "How long switching off may take"),
+    advanced("pcmk_off_retries", "integer", "2", "How often switching off is tried within its time"),
+    advanced("pcmk_on_action", "string", "on", "What the agent is told instead of on"),
+    advanced("pcmk_on_timeout", "duration", "60s", "How long switching on may take"),
+    advanced("pcmk_on_retries", "integer", "2", "How often switching on is tried within its time"),
+    advanced("pcmk_list_timeout", "duration", "60s", "How long listing nodes may take"),
+    advanced("pcmk_monitor_timeout", "duration", "60s", "How long a check of the device may take"),
+    advanced("pcmk_status_timeout", "duration", "60s", "How long asking for a node's power may take"),
+];
+
 /// Writes a list of options: names, defaults and meanings.
 pub(crate) fn list(options: &[Known], name: &str, all: bool, output: &mut Output) {
     let mut parameters = Element::new("parameters");

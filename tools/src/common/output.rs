@@ -90,6 +90,13 @@ impl Output {
         }
     }
 
+    /// Something for people that is no output programs should read; nothing in XML.
+    pub(crate) fn line_to_error(&mut self, text: &str) {
+        if self.format == Format::Text {
+            eprintln!("{text}");
+        }
+    }
+
     /// XML output; nothing in text.
     pub(crate) fn element(&mut self, element: Element) {
         if self.is_xml() {
@@ -105,15 +112,6 @@ impl Output {
             self.elements.push(element);
         } else if self.format == Format::Text {
             self.text.push_str(xml);
-        }
-    }
-
-    /// Writes what there is to say so far, before something that takes long. XML waits for the end.
-    pub(crate) fn flush(&mut self) {
-        if !self.is_xml() && self.to.is_none() {
-            let text = std::mem::take(&mut self.text);
-            // Whether anybody listens is found out at the end.
-            let _ = self.write(&text);
         }
     }
 
