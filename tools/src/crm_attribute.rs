@@ -101,6 +101,9 @@ impl Tool for Arguments {
         }
         let wanted = self.wanted()?;
         let mut source = Source::from_environment()?;
+        if let Some(done) = self.at_once(&mut source, &wanted) {
+            return done;
+        }
         let document = source.document()?;
         let place = self.place(&source, &document)?;
         if let Some(value) = &self.update {
@@ -160,9 +163,29 @@ impl Arguments {
         })
     }
 
+    /// A transient attribute of a running cluster, without reading all of its configuration first:
+    /// agents set their promotion scores with every monitor.
+    fn at_once(&self, source: &mut Source, wanted: &Wanted) -> Option<Result<u8, Failure>> {
+        let Name::Exact(name) = &wanted.name else {
+            return None;
+        };
+        let sets = self.update.is_some() || self.delete;
+        if source.is_file() || !sets || self.section_name().ok()? != "status" {
+            return None;
+        }
+        let node = self.node.clone().unwrap_or_else(|| source.own_node());
+        let node = nodes::Node {
+            id: node.clone(),
+            name: node,
+            kind: nodes::Kind::Cluster,
+        };
+        let done = source.set_transient(&node, name, self.update.as_deref());
+        Some(done.map(|()| exit::OK))
+    }
+
     /// The section from --type, --lifetime, --promotion, --utilization and --node.
-    fn place(&self, source: &Source, document: &Element) -> Result<Place, Failure> {
-        let section = match (self.section.as_deref(), self.lifetime.as_deref()) {
+    fn section_name(&self) -> Result<&str, Failure> {
+        Ok(match (self.section.as_deref(), self.lifetime.as_deref()) {
             (Some(section), _) => section,
             (None, Some("reboot")) => "status",
             (None, Some("forever")) => "nodes",
@@ -174,7 +197,11 @@ impl Arguments {
             (None, None) if self.promotion.is_some() => "status",
             (None, None) if self.node.is_some() => "nodes",
             (None, None) => "crm_config",
-        };
+        })
+    }
+
+    fn place(&self, source: &Source, document: &Element) -> Result<Place, Failure> {
+        let section = self.section_name()?;
         // As in the field, everything but options and tickets is about a node.
         let name = self.node.clone().or_else(|| {
             let about_node = !matches!(section, "crm_config" | "tickets");

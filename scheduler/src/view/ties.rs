@@ -3,12 +3,12 @@
 use super::{Colocation, Location, nodes};
 use crate::model::{Cluster, Role};
 
-/// What location constraints say, in the order of the configuration; needs them to be read.
+/// What location constraints say, of each resource the newest first; needs them to be read.
 pub(super) fn locations(c: &Cluster) -> Vec<Location> {
     let places = nodes::places(c);
     let mut found = Vec::new();
     for (resource, r) in c.rscs.iter().enumerate() {
-        for location in r.locations.iter().filter_map(|ix| c.locations.get(*ix)) {
+        for location in r.locations.iter().rev().filter_map(|ix| c.locations.get(*ix)) {
             let nodes = location.nodes.iter().filter_map(|(node, score)| {
                 let node = *places.get(*node)?;
                 Some(Location {

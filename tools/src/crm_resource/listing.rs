@@ -39,14 +39,12 @@ pub(super) fn list(state: &State, output: &mut Output) {
     }
 }
 
-/// `--list-raw`: primitives, with the numbers of instances that are not interchangeable.
+/// `--list-raw`: every primitive, each instance with its number.
 pub(super) fn list_raw(state: &State, output: &mut Output) {
     let primitives = state.view.resources.iter();
     let mut names: Vec<&str> = Vec::new();
     for r in primitives.filter(|r| r.kind == Kind::Primitive) {
-        if !names.contains(&r.name.as_str()) {
-            names.push(&r.name);
-        }
+        names.push(&r.id);
     }
     let mut list = Element::new("resources");
     for name in names {

@@ -42,7 +42,8 @@ impl State {
     /// There is none.
     pub(super) fn find(&self, name: &str) -> Result<usize, Failure> {
         let by_id = self.view.resources.iter().position(|r| r.id == name);
-        let by_name = || self.view.resources.iter().position(|r| r.name == name);
+        let all = 0..self.view.resources.len();
+        let by_name = || all.into_iter().find(|at| self.constrained_id(*at) == name);
         by_id
             .or_else(by_name)
             .ok_or_else(|| config::not_found(name))
@@ -60,11 +61,20 @@ impl State {
         self.find(name).or_else(|failure| instance().ok_or(failure))
     }
 
-    /// The name under which constraints know a resource.
+    /// The name under which constraints know a resource: that of its definition, unless its
+    /// instances can be told apart.
     pub(super) fn constrained_id(&self, place: usize) -> String {
-        self.resource(place)
-            .map(|r| r.name.clone())
-            .unwrap_or_default()
+        let Some(r) = self.resource(place) else {
+            return String::new();
+        };
+        let top = self.resource(self.view.top_of(place));
+        let many = top.is_some_and(|t| match t.kind {
+            Kind::Clone => !t.unique,
+            Kind::Bundle => true,
+            Kind::Primitive | Kind::Group => false,
+        });
+        let base = r.id.rsplit_once(':').filter(|_| many && r.parent.is_some());
+        base.map_or(r.id.as_str(), |(base, _)| base).to_owned()
     }
 
     fn node_name(&self, node: usize) -> String {
@@ -109,19 +119,23 @@ impl State {
         let Some(r) = self.resource(place) else {
             return Vec::new();
         };
-        let family = r.parent.and_then(|p| self.resource(p).map(|r| (p, r)));
-        let mut parts = match (r.kind, family) {
-            (Kind::Clone | Kind::Bundle, _) => r.children.clone(),
-            // The instances' common name means all of them.
-            _ if r.id != asked => {
-                let same = |other: &Resource| other.name == r.name;
-                let all = self.view.resources.iter().enumerate();
-                all.filter(|(_, o)| same(o)).map(|(at, _)| at).collect()
+        let name = self.constrained_id(place);
+        let mut parts = match (r.kind, &r.bundle) {
+            (_, Some(bundle)) => {
+                let containers = bundle.replicas.iter().map(|r| r.container);
+                let inside = bundle.replicas.iter().filter_map(|r| r.child);
+                containers.chain(inside).collect()
             }
-            (Kind::Primitive, Some((_, parent)))
-                if parent.kind == Kind::Clone && !parent.unique && asked == r.name =>
-            {
-                parent.children.clone()
+            (Kind::Clone, _) => r.children.clone(),
+            // The instances' common name means all of them.
+            _ if r.id != asked || name != r.id => {
+                let all = 0..self.view.resources.len();
+                let same = |at: &usize| asked == name && self.constrained_id(*at) == name;
+                let mut found: Vec<usize> = all.filter(same).collect();
+                if found.is_empty() {
+                    found.push(place);
+                }
+                found
             }
             _ => vec![place],
         };
