@@ -189,12 +189,6 @@ impl Daemon {
     }
 }
 
-/// Says why a tool failed and gives its exit code.
-pub(crate) fn fail(tool: &str, error: &DaemonError) -> std::process::ExitCode {
-    eprintln!("{tool}: {error}");
-    error.exit_code().into()
-}
-
 /// Parses a tool's command line; an error (or help) is printed and becomes an exit code.
 ///
 /// # Errors

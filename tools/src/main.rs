@@ -22,6 +22,7 @@ mod crm_verify;
 mod crmadmin;
 mod daemon;
 mod iso8601;
+mod status;
 mod stonith_admin;
 mod supervise;
 mod view;
@@ -58,6 +59,7 @@ const APPLETS: &[(&str, Applet)] = &[
     ("iso8601", iso8601::main),
     ("lab", lab::lab),
     ("ocf-runner", ocf_runner::main),
+    ("status", status::main),
     ("stonith_admin", stonith_admin::main),
     ("stonithd", stonithd::main),
     ("supervise", supervise::main),

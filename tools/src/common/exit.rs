@@ -12,8 +12,6 @@ pub(crate) const INSUFFICIENT_PRIVILEGE: u8 = 4;
 pub(crate) const USAGE: u8 = 64;
 /// The data given is wrong.
 pub(crate) const DATA: u8 = 65;
-/// An input is missing or cannot be read.
-pub(crate) const NO_INPUT: u8 = 66;
 /// A file cannot be written.
 pub(crate) const CANNOT_CREATE: u8 = 73;
 /// Reading or writing failed.
