@@ -181,6 +181,7 @@ fn diff(output: &mut Output) -> Result<u8, Failure> {
     let new = source::read_file(&access(&name)?)?;
     let old = cluster()?;
     let Some(patch) = cib::patch::diff(&old, &new, cib::patch::Style::FILES) else {
+        output.element(Element::new("shadow").with_attr("instance", name));
         return Ok(exit::OK);
     };
     for line in diff::lines(&patch) {

@@ -35,9 +35,10 @@ pub(super) fn tell(
     for (name, value) in overrides {
         parameters.insert(name.clone(), value.clone());
     }
-    let interval_ms = parameters
+    // Meta-attributes of actions are in milliseconds.
+    let interval_ms: u64 = parameters
         .remove(INTERVAL)
-        .and_then(|text| ocf_runner::metadata::parse_ms(&text))
+        .and_then(|text| text.parse().ok())
         .unwrap_or(0);
     let operation = last(state, &node, &r.name);
     let mut list = Element::new("digests")
@@ -100,7 +101,7 @@ fn last<'d>(state: &'d State, node: &nodes::Node, resource: &str) -> Option<&'d 
     let operations = history.children_named("lrm_rsc_op");
     operations
         .filter(|o| o.attr("operation") == Some("start"))
-        .last()
+        .next_back()
 }
 
 fn words(operation: Option<&Element>, attribute: &str) -> Vec<String> {
