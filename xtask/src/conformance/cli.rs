@@ -21,10 +21,10 @@ const FLOORS: &[(&str, u64)] = &[
     ("crm_failcount", 100),
     ("crm_resource", 97),
     ("crm_rule", 100),
-    ("crm_shadow", 97),
+    ("crm_shadow", 98),
     ("crm_standby", 100),
     ("crm_ticket", 100),
-    ("crm_verify", 91),
+    ("crm_verify", 95),
     ("crmadmin", 100),
     ("iso8601", 100),
 ];
