@@ -531,6 +531,7 @@ impl Node {
         if !self.is_decision_due() {
             return;
         }
+        self.expire_constraints();
         let me = self.me().clone();
         let names: Vec<NodeName> = self.state.members.keys().cloned().collect();
         let standings: Vec<(NodeName, Standing)> = names

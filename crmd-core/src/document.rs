@@ -29,7 +29,7 @@ pub(crate) enum Standing {
     Offline,
 }
 
-/// The document: `cib` (configuration only) with `have-quorum`, `dc-uuid` and a status.
+/// The document: `cib` (configuration, and tickets if there are any) with `have-quorum`, `dc-uuid` and a status.
 pub(crate) fn assemble(
     cib: &Element,
     nodes: &[Shown<'_>],
@@ -43,6 +43,9 @@ pub(crate) fn assemble(
     }
     let mut status = Element::new("status");
     nodes.iter().for_each(|n| status.push(node_state(n)));
+    let tickets = cib.child("status").and_then(|s| s.child("tickets"));
+    tickets.into_iter().for_each(|t| status.push(t.clone()));
+    document.retain_children(|c| c.name() != "status");
     document.push(status);
     document
 }

@@ -57,11 +57,29 @@ pub(crate) fn changed(cib: &Element, change: &CibChange) -> Result<Element, Refu
     )
     .map_err(refusal)?;
     let mut new = edit::apply(cib, &operation).map_err(refusal)?;
-    new.retain_children(|c| c.name() != "status");
+    keep_tickets(cib, &mut new);
     ["have-quorum", "dc-uuid"].iter().for_each(|name| {
         new.remove_attr(name);
     });
     Ok(new)
+}
+
+/// Of the status only tickets are everybody's: they stay in the document, and survive one that
+/// comes without a status.
+fn keep_tickets(old: &Element, new: &mut Element) {
+    let tickets = |cib: &Element| {
+        cib.child("status")
+            .and_then(|s| s.child("tickets"))
+            .cloned()
+    };
+    let kept = match new.child("status") {
+        Some(_) => tickets(new),
+        None => tickets(old),
+    };
+    new.retain_children(|c| c.name() != "status");
+    if let Some(tickets) = kept.filter(|t| !t.is_empty()) {
+        new.push(Element::new("status").with_child(tickets));
+    }
 }
 
 fn refusal(error: EditError) -> Refusal {
@@ -139,6 +157,29 @@ mod tests {
         assert_eq!(digest(&again), digest(&new));
         assert!(patch(&new, &new).is_none());
         assert!(patched(&new, &text).is_err(), "it fits only once");
+    }
+
+    #[test]
+    fn tickets_stay_and_nothing_else_of_a_status() {
+        let old = empty_configuration();
+        let status = r#"<tickets><ticket_state id="t" granted="true"/></tickets>"#;
+        let mut set = change("modify", "status", status);
+        set.allow_create = true;
+        let with = changed(&old, &set).unwrap();
+        let granted = |cib: &Element| {
+            let ticket = cib.find_id("t");
+            ticket.and_then(|t| t.attr("granted")).map(str::to_owned)
+        };
+        assert_eq!(granted(&with).as_deref(), Some("true"));
+        let again = patched(&old, &patch(&old, &with).unwrap()).unwrap();
+        assert_eq!(digest(&again), digest(&with));
+        let mut node = change("modify", "status", r#"<node_state id="1" uname="a"/>"#);
+        node.allow_create = true;
+        let after = changed(&with, &node).unwrap();
+        assert!(after.find_id("1").is_none());
+        assert_eq!(granted(&after).as_deref(), Some("true"));
+        let gone = change("delete", "status", r#"<ticket_state id="t"/>"#);
+        assert_eq!(granted(&changed(&after, &gone).unwrap()), None);
     }
 
     #[test]

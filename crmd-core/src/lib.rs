@@ -16,6 +16,7 @@ mod document;
 pub mod entry;
 mod evaluate;
 mod executor;
+mod expiry;
 mod fencing;
 mod history;
 mod host;

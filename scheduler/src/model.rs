@@ -255,7 +255,6 @@ pub(crate) struct Replica {
 pub(crate) struct BundleSettings {
     pub(crate) replicas: Vec<Replica>,
     pub(crate) per_host: u32,
-    pub(crate) image: String,
     /// The clone of what runs inside.
     pub(crate) child: Option<RscIx>,
 }

@@ -9,6 +9,7 @@ mod extras;
 mod history;
 mod nodes;
 mod resources;
+mod ties;
 
 use std::collections::BTreeMap;
 
@@ -30,6 +31,10 @@ pub struct View {
     pub top: Vec<usize>,
     /// Nodes that location constraints forbid to resources, the newest constraint first.
     pub bans: Vec<Ban>,
+    /// What location constraints say of nodes.
+    pub locations: Vec<Location>,
+    /// What colocation constraints say.
+    pub colocations: Vec<Colocation>,
     /// Tickets by name.
     pub tickets: Vec<Ticket>,
     /// Operations that failed and still count, probes for programs that are not installed included, in the order in which they were read.
@@ -291,6 +296,38 @@ pub struct Ban {
     pub promoted_only: bool,
 }
 
+/// What a location constraint says of a resource on a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Location {
+    /// The constraint.
+    pub id: String,
+    /// Place of the resource.
+    pub resource: usize,
+    /// Place of the node.
+    pub node: usize,
+    /// How much it wants to be there; a million is infinity.
+    pub score: i32,
+}
+
+/// What a colocation constraint says of two resources.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Colocation {
+    /// The constraint.
+    pub id: String,
+    /// Place of the resource that follows.
+    pub dependent: usize,
+    /// Place of the resource it follows.
+    pub primary: usize,
+    /// How much; a million is infinity.
+    pub score: i32,
+    /// What they must have in common; nothing: the node.
+    pub node_attribute: Option<String>,
+    /// Only when it has this role.
+    pub dependent_role: Option<Role>,
+    /// Only where the other has this role.
+    pub primary_role: Option<Role>,
+}
+
 /// A ticket.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ticket {
@@ -388,6 +425,8 @@ impl View {
         constraints::unpack(&mut cluster);
         let mut view = Self::read(&mut cluster);
         view.bans = extras::bans(&cluster);
+        view.locations = ties::locations(&cluster);
+        view.colocations = ties::colocations(&cluster);
         view
     }
 

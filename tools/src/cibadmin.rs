@@ -21,7 +21,7 @@ use clap::{ArgGroup, Parser};
 use std::{ffi::OsString, io::IsTerminal as _, path::PathBuf, process::ExitCode, time::Duration};
 
 /// The set of features that documents we make name (that of Pacemaker 3.0.2).
-const FEATURE_SET: &str = "3.20.5";
+pub(crate) const FEATURE_SET: &str = "3.20.5";
 
 /// Queries and changes the cluster's configuration.
 #[derive(Debug, Parser)]

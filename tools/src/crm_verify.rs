@@ -135,7 +135,13 @@ fn errors(document: &Element, name: &str) -> Vec<String> {
         .collect();
     let mistakes = mistakes::find(document);
     errors.extend(mistakes.into_iter().map(|text| format!("error: {text}")));
-    if !errors.is_empty() {
+    if errors.is_empty() {
+        let outdated = mistakes::outdated(document).into_iter();
+        errors.extend(outdated.map(|text| format!("warning: {text}")));
+        if !errors.is_empty() {
+            errors.push("Configuration may need attention".to_owned());
+        }
+    } else {
         errors.push("error: CIB did not pass schema validation".to_owned());
         errors.push("Configuration invalid".to_owned());
     }

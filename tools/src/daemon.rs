@@ -14,31 +14,7 @@ use transport::{
     local::LocalError,
 };
 
-/// Exit codes as the field's tools have them (`crm_error --exit --list`).
-pub(crate) mod exit {
-    /// It went well.
-    pub(crate) const OK: u8 = 0;
-    /// Anything that has no code of its own.
-    pub(crate) const ERROR: u8 = 1;
-    /// The caller may not.
-    pub(crate) const INSUFFICIENT_PRIVILEGE: u8 = 4;
-    /// The command line is wrong.
-    pub(crate) const USAGE: u8 = 64;
-    /// The configuration is, or would be, invalid.
-    pub(crate) const CONFIG: u8 = 78;
-    /// No daemon answers.
-    pub(crate) const DISCONNECTED: u8 = 102;
-    /// The patch is for another version.
-    pub(crate) const OLD: u8 = 103;
-    /// No such thing.
-    pub(crate) const NO_SUCH: u8 = 105;
-    /// There is no quorum.
-    pub(crate) const QUORUM: u8 = 106;
-    /// It is there already.
-    pub(crate) const EXISTS: u8 = 108;
-    /// It took too long.
-    pub(crate) const TIMEOUT: u8 = 124;
-}
+pub(crate) use crate::common::exit;
 
 /// Largest answer: a whole configuration with its status.
 const MAX_MESSAGE_BYTES: usize = 256 * 1024 * 1024;
@@ -211,12 +187,6 @@ impl Daemon {
             Err(error) => Err(DaemonError::Answer(error.to_string())),
         }
     }
-}
-
-/// Says why a tool failed and gives its exit code.
-pub(crate) fn fail(tool: &str, error: &DaemonError) -> std::process::ExitCode {
-    eprintln!("{tool}: {error}");
-    error.exit_code().into()
 }
 
 /// Parses a tool's command line; an error (or help) is printed and becomes an exit code.

@@ -1,19 +1,28 @@
 //! The `systole` executable: every program of the project, chosen by the name it is called by
 //! (`crm_resource`, `crmd`, …) or by its first argument (`systole demo`).
 
-mod active;
+mod attrd_updater;
 mod cibadmin;
 mod cluster;
 mod common;
 mod crm_attribute;
 mod crm_diff;
+mod crm_error;
+mod crm_failcount;
+mod crm_master;
 mod crm_mon;
 mod crm_node;
 mod crm_resource;
+mod crm_rule;
+mod crm_shadow;
 mod crm_simulate;
+mod crm_standby;
+mod crm_ticket;
 mod crm_verify;
 mod crmadmin;
 mod daemon;
+mod iso8601;
+mod status;
 mod stonith_admin;
 mod supervise;
 mod view;
@@ -26,21 +35,31 @@ type Applet = fn(Vec<OsString>) -> ExitCode;
 /// Every program by its name, alphabetically.
 #[rustfmt::skip] // one line each, whatever their number
 const APPLETS: &[(&str, Applet)] = &[
+    ("attrd_updater", attrd_updater::main),
     ("cibadmin", cibadmin::main),
     ("cluster", cluster::main),
     ("crm_attribute", crm_attribute::main),
     ("crm_diff", crm_diff::main),
+    ("crm_error", crm_error::main),
+    ("crm_failcount", crm_failcount::main),
+    ("crm_master", crm_master::main),
     ("crm_mon", crm_mon::main),
     ("crm_node", crm_node::main),
     ("crm_resource", crm_resource::main),
+    ("crm_rule", crm_rule::main),
+    ("crm_shadow", crm_shadow::main),
     ("crm_simulate", crm_simulate::main),
+    ("crm_standby", crm_standby::main),
+    ("crm_ticket", crm_ticket::main),
     ("crm_verify", crm_verify::main),
     ("crmadmin", crmadmin::main),
     ("crmd", crmd::main),
     ("demo", lab::demo::main),
     ("drill", lab::drill::main),
+    ("iso8601", iso8601::main),
     ("lab", lab::lab),
     ("ocf-runner", ocf_runner::main),
+    ("status", status::main),
     ("stonith_admin", stonith_admin::main),
     ("stonithd", stonithd::main),
     ("supervise", supervise::main),

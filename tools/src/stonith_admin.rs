@@ -1,6 +1,6 @@
 //! `stonith_admin`: fence nodes, see devices and what was fenced.
 
-mod installed;
+pub(crate) mod installed;
 mod show;
 
 use crate::daemon::{self, Daemon, DaemonError, exit};

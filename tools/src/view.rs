@@ -141,6 +141,21 @@ pub(crate) fn status_xml(scene: &Scene<'_>) -> Vec<Element> {
         .collect()
 }
 
+/// One resource with its state and everything in it, as text.
+pub(crate) fn resource_text(scene: &Scene<'_>, resource: usize) -> String {
+    outline::text(&resources::resource(scene, resource), 0)
+}
+
+/// One resource with its state and everything in it, as XML.
+pub(crate) fn resource_xml(scene: &Scene<'_>, resource: usize) -> Option<Element> {
+    xml_parts::resource(scene, resource)
+}
+
+/// An outline as text.
+pub(crate) fn outline_text(part: &Outline) -> String {
+    outline::text(std::slice::from_ref(part), 0)
+}
+
 /// The list of resources alone, as an outline (nothing if there is nothing to show).
 pub(crate) fn resource_list(scene: &Scene<'_>) -> Option<Outline> {
     resources::outline(scene, false)

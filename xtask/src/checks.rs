@@ -150,6 +150,7 @@ pub(crate) fn test(tally: Tally) -> Tally {
     let black_box = run::run(&mut black_box, Show::Progress, DAEMONS);
     tally.cargo_test("tests with daemons", black_box.ok, &black_box.output);
     conformance::scheduler(&mut tally, &executable("release"));
+    conformance::cli::tools(&mut tally, &executable("release"));
     tally = simulate::sim(
         &SimArgs {
             runs: Some(2000),

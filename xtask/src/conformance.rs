@@ -1,5 +1,7 @@
 //! Measures the scheduler against recorded decisions of Pacemaker, where that data is at hand.
 
+pub(crate) mod cli;
+
 use crate::{
     run::{self, Show},
     tally::Tally,

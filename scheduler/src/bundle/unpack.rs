@@ -41,11 +41,9 @@ pub(crate) fn unpack(c: &mut Cluster, ix: RscIx, xml: &Element) {
     let Some(config) = read(c, ix, xml) else {
         return;
     };
-    let image = config.engine.attr("image").unwrap_or("").to_owned();
     c.rscs[ix].unique = config.per_host > 1;
     c.rscs[ix].bundle = Some(Box::new(BundleSettings {
         per_host: config.per_host,
-        image,
         ..BundleSettings::default()
     }));
     let primitive = xml.child("primitive");

@@ -15,6 +15,8 @@ pub(crate) enum Format {
     Text,
     /// For programs.
     Xml,
+    /// Only the exit code, and errors.
+    None,
 }
 
 /// Options every tool has.
@@ -34,6 +36,18 @@ impl OutputArguments {
         let format = if xml { Format::Xml } else { Format::Text };
         Self { format, to }
     }
+
+    /// XML to standard output.
+    pub(super) fn xml() -> Self {
+        let format = Format::Xml;
+        Self { format, to: None }
+    }
+}
+
+/// Whether a command line that cannot be understood asks for XML.
+pub(super) fn asks_for_xml(args: &[OsString]) -> bool {
+    let follows = |(a, b): (&OsString, &OsString)| a == "--output-as" && b == "xml";
+    args.iter().any(|a| a == "--output-as=xml") || args.iter().zip(args.iter().skip(1)).any(follows)
 }
 
 /// What a tool has to say, gathered until it ends.
@@ -70,9 +84,16 @@ impl Output {
 
     /// Text output; nothing in XML.
     pub(crate) fn line(&mut self, text: &str) {
-        if !self.is_xml() {
+        if self.format == Format::Text {
             self.text.push_str(text);
             self.text.push('\n');
+        }
+    }
+
+    /// Something for people that is no output programs should read; nothing in XML.
+    pub(crate) fn line_to_error(&mut self, text: &str) {
+        if self.format == Format::Text {
+            eprintln!("{text}");
         }
     }
 
@@ -89,7 +110,7 @@ impl Output {
             let mut element = Element::new(name);
             element.push_node(Node::Text(xml.into()));
             self.elements.push(element);
-        } else {
+        } else if self.format == Format::Text {
             self.text.push_str(xml);
         }
     }

@@ -1,11 +1,11 @@
 //! Where the configuration comes from: a file (`CIB_file`), a shadow (`CIB_shadow`) or the daemon.
 
-use super::{Failure, exit};
+use super::{Failure, exit, names, nodes::Node};
 use crate::daemon::{Daemon, DaemonError};
 use cib::{
     Element,
     acl::{self, Subject},
-    edit::{self, EditError, Operation},
+    edit::{self, Action, EditError, Operation},
     schema::{self, Problem, Severity},
 };
 use crmd_core::request::{CibChange, Request};
@@ -35,6 +35,17 @@ impl Source {
             return Ok(Self::File(file));
         }
         Ok(Self::Live(Box::new(Daemon::connect().map_err(of_daemon)?)))
+    }
+
+    /// As the environment says, but not the shadow.
+    ///
+    /// # Errors
+    /// As for [`Self::from_environment`].
+    pub(crate) fn behind_shadow() -> Result<Self, Failure> {
+        match env::var_os("CIB_file").filter(|v| !v.is_empty()) {
+            Some(file) => Ok(Self::File(file.into())),
+            None => Ok(Self::Live(Box::new(Daemon::connect().map_err(of_daemon)?))),
+        }
     }
 
     /// The whole document.
@@ -86,6 +97,130 @@ impl Source {
             }
         }
     }
+}
+
+impl Source {
+    /// Carries out an edit that needs no special treatment when it is refused.
+    ///
+    /// # Errors
+    /// Exit code and reason.
+    pub(crate) fn apply(&mut self, operation: &Operation) -> Result<(), Failure> {
+        let result = self.change(operation, &operation.action.to_string(), None);
+        result.map_err(|error| match error {
+            ChangeError::Exists(element) => {
+                let id = element.id().unwrap_or_default();
+                let text = format!("<{} id=\"{id}\"> exists already", element.name());
+                Failure::new(exit::EXISTS, text)
+            }
+            ChangeError::Invalid(problems) => {
+                let mut text = "the configuration would be invalid".to_owned();
+                for problem in &problems {
+                    text.push_str(&format!("\n  {problem}"));
+                }
+                Failure::new(exit::CONFIG, text)
+            }
+            ChangeError::Other(failure) => failure,
+        })
+    }
+
+    /// Sets a transient attribute of a node, or deletes it.
+    ///
+    /// # Errors
+    /// The node is not known, or it is refused.
+    pub(crate) fn set_transient(
+        &mut self,
+        node: &Node,
+        name: &str,
+        value: Option<&str>,
+    ) -> Result<(), Failure> {
+        match self {
+            Self::File(file) => {
+                let edit = transient_edit(&read_file(file)?, node, name, value);
+                self.apply(&edit)
+            }
+            Self::Live(daemon) => {
+                let request = Request::Attribute {
+                    node: node.name.as_str().into(),
+                    name: name.to_owned(),
+                    value: value.map(str::to_owned),
+                };
+                daemon.call(&request, None).map(drop).map_err(of_daemon)
+            }
+        }
+    }
+
+    /// The name of the node this runs on: what the daemons are configured with, otherwise the
+    /// host's.
+    pub(crate) fn own_node(&self) -> String {
+        match self {
+            Self::Live(daemon) => daemon.config().node.name.clone(),
+            Self::File(_) => nix::unistd::gethostname()
+                .map(|name| name.to_string_lossy().into_owned())
+                .unwrap_or_default(),
+        }
+    }
+
+    /// The daemon, for what only a running cluster can do.
+    ///
+    /// # Errors
+    /// The source is a file.
+    pub(crate) fn live(&mut self) -> Result<&mut Daemon, Failure> {
+        match self {
+            Self::Live(daemon) => Ok(daemon),
+            Self::File(file) => {
+                let text = format!(
+                    "this needs a running cluster, and the configuration is the file {} \
+                     (CIB_file, CIB_shadow)",
+                    file.display()
+                );
+                Err(Failure::new(exit::DISCONNECTED, text))
+            }
+        }
+    }
+
+    /// Whether the configuration is a file.
+    pub(crate) fn is_file(&self) -> bool {
+        matches!(self, Self::File(_))
+    }
+}
+
+/// The edit of the status section that sets or deletes a transient attribute.
+fn transient_edit(document: &Element, node: &Node, name: &str, value: Option<&str>) -> Operation {
+    let set_id = format!("status-{}", node.id);
+    let present = document
+        .child("status")
+        .into_iter()
+        .flat_map(|s| s.children_named("node_state"))
+        .filter(|s| s.id() == Some(&node.id) || s.attr("uname") == Some(&node.name))
+        .flat_map(Element::descendants)
+        .find(|e| e.name() == "nvpair" && e.attr("name") == Some(name));
+    let id = present.and_then(Element::id).map_or_else(
+        || format!("{set_id}-{}", names::sanitized(name)),
+        str::to_owned,
+    );
+    let Some(value) = value else {
+        let pair = Element::new("nvpair").with_attr("id", id);
+        return Operation::new(Action::Delete, Some(pair)).in_section("status");
+    };
+    let pair = Element::new("nvpair")
+        .with_attr("id", id)
+        .with_attr("name", name)
+        .with_attr("value", value);
+    let set = Element::new("instance_attributes")
+        .with_attr("id", set_id)
+        .with_child(pair);
+    let transient = Element::new("transient_attributes")
+        .with_attr("id", &node.id)
+        .with_child(set);
+    let mut state = Element::new("node_state").with_attr("id", &node.id);
+    if node.is_remote() {
+        state.set_attr("remote_node", "true");
+    }
+    state.set_attr("uname", &node.name);
+    let mut edit =
+        Operation::new(Action::Modify, Some(state.with_child(transient))).in_section("status");
+    edit.allow_create = true;
+    edit
 }
 
 /// Why a document stayed as it was.

@@ -14,7 +14,47 @@ pub(crate) fn find(document: &Element) -> Vec<String> {
         match element.name() {
             "operations" => operations(element, &mut found),
             "clone" | "master" => promotable(element, &mut found),
+            "rsc_order" => ordering(element, &mut found),
             _ => {}
+        }
+    }
+    found
+}
+
+/// What still works and will not for ever.
+pub(crate) fn outdated(document: &Element) -> Vec<String> {
+    let Some(configuration) = document.child("configuration") else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    if option(configuration, &["concurrent-fencing"]).is_some() {
+        found.push(
+            "Support for the concurrent-fencing cluster property is deprecated and will be \
+             removed (and behave as true) in a future release."
+                .to_owned(),
+        );
+    }
+    let mut elements = configuration.descendants();
+    if elements.any(|e| e.name() == "rsc_order" && e.attr("require-all").is_some()) {
+        found.push(
+            "Support for require-all in ordering constraints is deprecated and will be removed \
+             in a future release (use clone-min clone meta-attribute instead)"
+                .to_owned(),
+        );
+    }
+    let groups = configuration.descendants().filter(|e| e.name() == "group");
+    let options: Vec<&str> = groups
+        .flat_map(|g| g.children_named("meta_attributes"))
+        .flat_map(|set| set.children_named("nvpair"))
+        .filter(|pair| pair.attr("value").is_some_and(is_false))
+        .filter_map(|pair| pair.attr("name"))
+        .collect();
+    for name in ["ordered", "collocated"] {
+        if options.contains(&name) {
+            found.push(format!(
+                "Support for the '{name}' group meta-attribute is deprecated and will be removed \
+                 in a future release (use a resource set instead)"
+            ));
         }
     }
     found
@@ -69,6 +109,20 @@ fn operations(operations: &Element, found: &mut Vec<String>) {
     }
 }
 
+/// An ordering of no known kind is taken for a mandatory one.
+fn ordering(order: &Element, found: &mut Vec<String>) {
+    let Some(kind) = order.attr("kind") else {
+        return;
+    };
+    let known = ["Optional", "Mandatory", "Serialize"];
+    if !known.iter().any(|k| k.eq_ignore_ascii_case(kind)) {
+        let id = order.id().unwrap_or_default();
+        found.push(format!(
+            "Resetting 'kind' for constraint {id} to 'Mandatory' because '{kind}' is not valid"
+        ));
+    }
+}
+
 /// Only OCF agents know how to be promoted.
 fn promotable(clone: &Element, found: &mut Vec<String>) {
     let is_promotable = clone.name() == "master"
@@ -116,6 +170,21 @@ mod tests {
         assert!(found("", "<primitive id='f' class='stonith' type='x'/>").is_empty());
         let watchdog = "<nvpair id='a' name='stonith-watchdog-timeout' value='10'/>";
         assert!(found(watchdog, "").is_empty());
+    }
+
+    #[test]
+    fn what_will_go_is_told() {
+        let text = "<cib><configuration><crm_config/><resources><group id='g'><meta_attributes id='m'>\
+            <nvpair id='n' name='ordered' value='false'/></meta_attributes></group></resources>\
+            <constraints><rsc_order id='o' first='a' then='b' require-all='false' kind='foo'/>\
+            </constraints></configuration></cib>";
+        let document = Element::parse(text).unwrap();
+        assert_eq!(outdated(&document).len(), 2);
+        let wrong = find(&document);
+        assert!(
+            wrong.iter().any(|t| t.contains("'foo' is not valid")),
+            "{wrong:?}"
+        );
     }
 
     #[test]

@@ -29,7 +29,7 @@ const LAB: &str = r#"<?xml version="1.0"?>
 "#;
 
 /// All of them, sorted.
-pub(super) fn names() -> Vec<String> {
+pub(crate) fn names() -> Vec<String> {
     let built_in = BUILT_IN.iter().map(|(name, _)| (*name).to_owned());
     let installed = DIRS
         .iter()
@@ -45,7 +45,7 @@ pub(super) fn names() -> Vec<String> {
 }
 
 /// What an agent says of itself.
-pub(super) async fn metadata(agent: &str, limit: Duration) -> Result<String, String> {
+pub(crate) async fn metadata(agent: &str, limit: Duration) -> Result<String, String> {
     if let Some((_, text)) = BUILT_IN.iter().find(|(name, _)| *name == agent) {
         return Ok((*text).to_owned());
     }

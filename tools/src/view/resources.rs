@@ -66,7 +66,7 @@ pub(super) fn worth_showing(scene: &Scene<'_>) -> Vec<usize> {
 }
 
 /// One resource; nothing if it is not chosen.
-fn resource(scene: &Scene<'_>, place: usize) -> Vec<Outline> {
+pub(super) fn resource(scene: &Scene<'_>, place: usize) -> Vec<Outline> {
     let Some(r) = scene.view.resources.get(place) else {
         return Vec::new();
     };

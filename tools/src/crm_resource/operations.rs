@@ -1,0 +1,154 @@
+//! `--list-operations`: what was done, as the histories have it.
+
+use super::state::State;
+use crate::common::{Failure, codes, nodes, output::Output};
+use cib::Element;
+
+/// Tells the operations of a resource, on a node, or all.
+///
+/// # Errors
+/// The node is not known.
+pub(super) fn tell(
+    state: &State,
+    resource: Option<&str>,
+    node: Option<&str>,
+    output: &mut Output,
+) -> Result<(), Failure> {
+    let node = match node {
+        None => None,
+        Some(name) => Some(
+            nodes::find_by_any(&state.document, name)
+                .ok_or_else(|| Failure::no_such(format!("Node '{name}' not found")))?,
+        ),
+    };
+    let states = state
+        .document
+        .child("status")
+        .into_iter()
+        .flat_map(|s| s.children_named("node_state"))
+        .filter(|s| {
+            node.as_ref()
+                .is_none_or(|n| s.id() == Some(&n.id) || s.attr("uname") == Some(&n.name))
+        });
+    let mut list = Element::new("operations");
+    for node_state in states {
+        let host = node_state.attr("uname").unwrap_or_default();
+        let histories = node_state
+            .descendants()
+            .filter(|e| e.name() == "lrm_resource");
+        for history in histories.filter(|h| is_of(state, h, resource)) {
+            for operation in in_order(history) {
+                one(state, history, operation, host, output, &mut list);
+            }
+        }
+    }
+    output.element(list);
+    Ok(())
+}
+
+fn is_of(state: &State, history: &Element, resource: Option<&str>) -> bool {
+    let Some(wanted) = resource else {
+        return true;
+    };
+    let id = history.id().unwrap_or_default();
+    let base = id.rsplit_once(':').map_or(id, |(base, _)| base);
+    let named = state
+        .find(wanted)
+        .ok()
+        .map(|place| state.constrained_id(place));
+    id == wanted || base == wanted || named.is_some_and(|n| n == id || n == base)
+}
+
+/// By the number of the call; what is pending comes last.
+fn in_order(history: &Element) -> Vec<&Element> {
+    let mut operations: Vec<&Element> = history.children_named("lrm_rsc_op").collect();
+    let call = |op: &&Element| {
+        let number: Option<i64> = op.attr("call-id").and_then(|c| c.parse().ok());
+        number.filter(|n| *n >= 0).unwrap_or(i64::MAX)
+    };
+    operations.sort_by_key(call);
+    operations
+}
+
+fn one(
+    state: &State,
+    history: &Element,
+    operation: &Element,
+    host: &str,
+    output: &mut Output,
+    list: &mut Element,
+) {
+    let attr = |name: &str| operation.attr(name).unwrap_or_default();
+    let id = history.id().unwrap_or_default();
+    let place = state.find_any(id).ok();
+    let resource = place.and_then(|p| state.resource(p));
+    let head = resource.map_or_else(
+        || format!("{id}\t(removed):\t "),
+        |r| format!("{id}\t({}):\t {}", r.agent, r.shown_role),
+    );
+    let key = operation
+        .attr("operation_key")
+        .or(operation.id())
+        .unwrap_or_default();
+    let mut details = vec![
+        format!("node={host}"),
+        format!("call={}", attr("call-id")),
+        format!("rc={}", attr("rc-code")),
+    ];
+    if let Some(at_s) = operation
+        .attr("last-rc-change")
+        .and_then(|t| t.parse().ok())
+    {
+        details.push(format!("last-rc-change='{}'", moment(at_s)));
+    }
+    if let Some(ms) = operation.attr("exec-time") {
+        details.push(format!("exec={ms}ms"));
+    }
+    let status = status(attr("op-status"), attr("rc-code"));
+    output.line(&format!("{head}: {key} ({}): {status}", details.join(", ")));
+    let mut element = Element::new("operation")
+        .with_attr("op", key)
+        .with_attr("node", host)
+        .with_attr("call", attr("call-id"))
+        .with_attr("rc", attr("rc-code"))
+        .with_attr("status", status);
+    if let Some(r) = resource {
+        element.set_attr("rsc", &r.id);
+        element.set_attr("agent", &r.agent);
+    }
+    list.push(element);
+}
+
+/// `Sun Nov 22 20:22:53 2020`, UTC.
+fn moment(at_s: i64) -> String {
+    let at = jiff::Timestamp::from_second(at_s).unwrap_or_default();
+    let at = at.to_zoned(jiff::tz::TimeZone::UTC);
+    at.strftime("%a %b %e %H:%M:%S %Y").to_string()
+}
+
+/// How an execution ended, in the field's words.
+fn status(status: &str, rc: &str) -> &'static str {
+    match (status, rc) {
+        ("-1", _) | (_, "193") => "Pending",
+        ("0", _) => "Done",
+        ("1", _) => "Cancelled",
+        ("2", _) => "Timed Out",
+        ("3", _) => "Not Supported",
+        ("5", _) => "Not installed (hard)",
+        ("6", _) => "Not connected",
+        ("7", _) => "Not installed",
+        ("12", _) => "Invalid",
+        _ => "Error",
+    }
+}
+
+/// The field's words for an agent's exit code.
+pub(super) fn agent_code(rc: i32) -> &'static str {
+    let code = u8::try_from(rc).ok();
+    let known = codes::EXIT.iter().find(|(c, ..)| Some(*c) == code);
+    match rc {
+        0 => "OK",
+        1 => "Error",
+        _ => known.map_or("Unknown exit status", |(.., text)| text),
+    }
+}
