@@ -42,9 +42,6 @@ use tokio::{
 use tracing_subscriber::EnvFilter;
 use transport::config::{self, Config};
 
-/// Threads that carry the daemon; it waits much more than it computes.
-const WORKERS: usize = 2;
-
 /// Variable with the log's filter (as `tracing` understands it).
 const LOG_VARIABLE: &str = "SYSTOLE_LOG";
 
@@ -71,8 +68,10 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
     };
     log_to_stderr();
     realtime::memory();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS)
+    // One thread for everything that waits: nothing is handed from core to core, which costs more than
+    // the work itself. What takes long (deciding, writing) has threads of its own.
+    realtime::thread();
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .max_blocking_threads(4)
         .on_thread_start(realtime::thread)
         .enable_all()

@@ -9,9 +9,6 @@ use crate::{
 use crmd_core::input::Input;
 use std::time::Duration;
 
-/// Between two looks.
-const LOOK: Duration = Duration::from_millis(100);
-
 /// Looks until the daemon ends. `stall`: a write that takes longer is trouble.
 pub(crate) async fn watch(health: Health, raft: Raft, stall: Duration, events: Events) {
     let mut told = None;
@@ -36,7 +33,7 @@ pub(crate) async fn watch(health: Health, raft: Raft, stall: Duration, events: E
                 return;
             }
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(stall / 4).await;
     }
 }
 
