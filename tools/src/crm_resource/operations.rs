@@ -4,7 +4,7 @@ use super::state::State;
 use crate::common::{Failure, codes, nodes, output::Output};
 use cib::Element;
 
-/// Tells the operations of a resource, on a node, or all.
+/// Tells the operations of a resource, on a node, or all. `active`: only of what is active there.
 ///
 /// # Errors
 /// The node is not known.
@@ -12,6 +12,7 @@ pub(super) fn tell(
     state: &State,
     resource: Option<&str>,
     node: Option<&str>,
+    active: bool,
     output: &mut Output,
 ) -> Result<(), Failure> {
     let node = match node {
@@ -37,6 +38,11 @@ pub(super) fn tell(
             .descendants()
             .filter(|e| e.name() == "lrm_resource");
         for history in histories.filter(|h| is_of(state, h, resource)) {
+            let id = history.id().unwrap_or_default();
+            let place = instance(state, id, host);
+            if active && !place.is_some_and(|p| is_active(state, p, host)) {
+                continue;
+            }
             for operation in in_order(history) {
                 one(state, history, operation, host, output, &mut list);
             }
@@ -80,11 +86,11 @@ fn one(
 ) {
     let attr = |name: &str| operation.attr(name).unwrap_or_default();
     let id = history.id().unwrap_or_default();
-    let place = state.find_any(id).ok();
+    let place = instance(state, id, host);
     let resource = place.and_then(|p| state.resource(p));
-    let head = resource.map_or_else(
+    let head = place.map_or_else(
         || format!("{id}\t(removed):\t "),
-        |r| format!("{id}\t({}):\t {}", r.agent, r.shown_role),
+        |place| crate::view::resource_line(&state.view, place),
     );
     let key = operation
         .attr("operation_key")
@@ -117,6 +123,23 @@ fn one(
         element.set_attr("agent", &r.agent);
     }
     list.push(element);
+}
+
+/// The resource a history is about: the instance that is on that node, or any.
+fn instance(state: &State, id: &str, host: &str) -> Option<usize> {
+    let any = state.find_any(id).ok()?;
+    let name = state.constrained_id(any);
+    let all = 0..state.view.resources.len();
+    let here = all
+        .into_iter()
+        .find(|at| state.constrained_id(*at) == name && is_active(state, *at, host));
+    here.or(Some(any))
+}
+
+fn is_active(state: &State, place: usize, host: &str) -> bool {
+    let nodes = state.resource(place).map(|r| r.running_on.as_slice());
+    let mut nodes = nodes.unwrap_or_default().iter();
+    nodes.any(|n| state.view.nodes.get(*n).is_some_and(|n| n.name == host))
 }
 
 /// `Sun Nov 22 20:22:53 2020`, UTC.
