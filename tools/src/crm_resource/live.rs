@@ -63,6 +63,9 @@ pub(super) fn clean(
         ));
         return Ok(exit::OK);
     }
+    if let Some(name) = resource {
+        super::state::State::read(source)?.find_any(name)?;
+    }
     let request = Request::Cleanup {
         resource: resource.map(str::to_owned),
         node: arguments.node.as_deref().map(Into::into),
