@@ -38,12 +38,11 @@ pub(super) fn tell(
             .descendants()
             .filter(|e| e.name() == "lrm_resource");
         for history in histories.filter(|h| is_of(state, h, resource)) {
-            let id = history.id().unwrap_or_default();
-            let place = instance(state, id, host);
-            if active && !place.is_some_and(|p| is_active(state, p, host)) {
-                continue;
+            let mut operations = in_order(history);
+            if active {
+                operations = since_start(operations);
             }
-            for operation in in_order(history) {
+            for operation in operations {
                 one(state, history, operation, host, output, &mut list);
             }
         }
@@ -63,6 +62,27 @@ fn is_of(state: &State, history: &Element, resource: Option<&str>) -> bool {
         .ok()
         .map(|place| state.constrained_id(place));
     id == wanted || base == wanted || named.is_some_and(|n| n == id || n == base)
+}
+
+/// Of operations in their order those that tell of the present activity: from the last start on, or
+/// where none is known from what shows that it runs; nothing if it was stopped after that.
+fn since_start(operations: Vec<&Element>) -> Vec<&Element> {
+    let (mut start, mut stop, mut seen) = (None, None, None);
+    for (at, operation) in operations.iter().enumerate() {
+        let rc = operation.attr("rc-code").unwrap_or_default();
+        match operation.attr("operation").unwrap_or_default() {
+            "stop" if operation.attr("op-status") == Some("0") => stop = Some(at),
+            "start" | "migrate_from" => start = Some(at),
+            "promote" | "demote" => seen = Some(at),
+            "monitor" if seen.is_none() && matches!(rc, "0" | "8") => seen = Some(at),
+            _ => {}
+        }
+    }
+    let start = start.or(seen);
+    if stop.is_some() && start < stop {
+        return Vec::new();
+    }
+    operations.into_iter().skip(start.unwrap_or(0)).collect()
 }
 
 /// By the number of the call; what is pending comes last.
