@@ -44,7 +44,13 @@ struct Arguments {
     )]
     delete: bool,
     /// Of this node (default, except for cluster options: this one).
-    #[arg(short = 'N', long, visible_alias = "uname", value_name = "NODE")]
+    #[arg(
+        short = 'N',
+        long,
+        short_alias = 'U',
+        visible_alias = "uname",
+        value_name = "NODE"
+    )]
     node: Option<String>,
     /// `reboot`: forgotten when the node restarts; `forever`: kept.
     #[arg(short = 'l', long, value_name = "LIFETIME")]

@@ -34,7 +34,13 @@ struct Arguments {
     #[arg(short = 'I', long, value_name = "TIME", requires = "operation")]
     interval: Option<String>,
     /// On which node (default: this one).
-    #[arg(short = 'N', long, visible_alias = "uname", value_name = "NODE")]
+    #[arg(
+        short = 'N',
+        long,
+        short_alias = 'U',
+        visible_alias = "uname",
+        value_name = "NODE"
+    )]
     node: Option<String>,
     /// Only the number.
     #[arg(short = 'q', long, short_alias = 'Q')]

@@ -159,7 +159,8 @@ impl Arguments {
         } else if self.list_cts {
             listing::list_cts(state, output);
         } else if self.list_operations || self.list_all_operations {
-            operations::tell(state, self.resource.as_deref(), node, output)?;
+            let active = self.list_operations && self.resource.is_some();
+            operations::tell(state, self.resource.as_deref(), node, active, output)?;
         } else if self.why {
             why::why(state, self.resource.as_deref(), node, output)?;
         } else if self.clear {

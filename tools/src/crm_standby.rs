@@ -28,7 +28,13 @@ struct Arguments {
     #[arg(short = 'D', long, visible_alias = "delete-attr")]
     delete: bool,
     /// Which node (default: this one).
-    #[arg(short = 'N', long, visible_alias = "uname", value_name = "NODE")]
+    #[arg(
+        short = 'N',
+        long,
+        short_alias = 'U',
+        visible_alias = "uname",
+        value_name = "NODE"
+    )]
     node: Option<String>,
     /// `reboot`: until the node restarts; `forever` (default).
     #[arg(short = 'l', long, value_name = "LIFETIME")]

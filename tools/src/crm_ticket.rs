@@ -120,6 +120,24 @@ fn tickets(document: &Element) -> Vec<&Element> {
     states.collect()
 }
 
+/// Those, and the ones that something waits for though nobody has ever granted them.
+fn all(document: &Element) -> Vec<Element> {
+    let mut found: Vec<Element> = tickets(document).into_iter().cloned().collect();
+    let constraints = document
+        .child("configuration")
+        .and_then(|c| c.child("constraints"));
+    let waited_for = constraints
+        .into_iter()
+        .flat_map(|c| c.children_named("rsc_ticket"))
+        .filter_map(|c| c.attr("ticket"));
+    for id in waited_for {
+        if !found.iter().any(|t| t.id() == Some(id)) {
+            found.push(Element::new("ticket_state").with_attr("id", id));
+        }
+    }
+    found
+}
+
 fn ticket<'d>(document: &'d Element, id: &str) -> Option<&'d Element> {
     tickets(document).into_iter().find(|t| t.id() == Some(id))
 }
@@ -154,9 +172,9 @@ impl Arguments {
     }
 
     fn list(&self, document: &Element, output: &mut Output) -> Result<u8, Failure> {
-        let shown: Vec<&Element> = match &self.ticket {
-            Some(_) => vec![self.known(document)?],
-            None => tickets(document),
+        let shown: Vec<Element> = match &self.ticket {
+            Some(_) => vec![self.known(document)?.clone()],
+            None => all(document),
         };
         let mut list = Element::new("tickets");
         for state in &shown {

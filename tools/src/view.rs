@@ -1,7 +1,7 @@
 //! What status tools show of a cluster: which sections, which nodes and resources, in which form.
 //!
 //! [`scheduler::view::View`] is the state; [`Show`] says how much of it is wanted and [`Filter`] of
-//! what. [`text`], [`html`] and [`xml`] render it; [`resource_list`] and [`node_list`] give parts.
+//! what. [`text`], [`html`] and [`xml`] render it; the other functions give parts.
 //! Nothing here reads the CIB, the clock or the network.
 
 mod brief;
@@ -39,6 +39,8 @@ pub(crate) struct Show {
     pub(crate) detail: bool,
     /// When operations ran and how long they took.
     pub(crate) timing: bool,
+    /// Resources without the nodes where they run.
+    pub(crate) bare: bool,
     /// Bans of constraints whose ids begin so.
     pub(crate) ban_prefix: String,
 }
@@ -156,12 +158,7 @@ pub(crate) fn outline_text(part: &Outline) -> String {
     outline::text(std::slice::from_ref(part), 0)
 }
 
-/// The list of resources alone, as an outline (nothing if there is nothing to show).
-pub(crate) fn resource_list(scene: &Scene<'_>) -> Option<Outline> {
-    resources::outline(scene, false)
-}
-
-/// One primitive with its state, in one line.
+/// One primitive with its state but not where it runs, in one line.
 pub(crate) fn resource_line(view: &View, resource: usize) -> String {
-    describe::primitive(view, resource, false)
+    describe::primitive(view, resource, true)
 }

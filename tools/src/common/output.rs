@@ -132,6 +132,7 @@ impl Output {
             Err(failure) => {
                 if !failure.text.is_empty() {
                     let tool = self.tool;
+                    self.flush();
                     self.message(format!("{tool}: {}", failure.text));
                 }
                 failure.code
@@ -150,6 +151,15 @@ impl Output {
                 eprintln!("{}: cannot write the output: {error}", self.tool);
                 exit::IO.into()
             }
+        }
+    }
+
+    /// Text so far goes out before what is said to standard error.
+    fn flush(&mut self) {
+        if !self.is_xml() && self.to.is_none() {
+            let text = std::mem::take(&mut self.text);
+            // Whether anybody listens is found out at the end.
+            let _ = self.write(&text);
         }
     }
 

@@ -217,6 +217,7 @@ fn wanted(arguments: Arguments, matches: &ArgMatches) -> Result<Wanted, String> 
         page: page(&arguments.html_title, &arguments.html_stylesheet),
         cgi: arguments.html_cgi || arguments.web_cgi,
         show: Show {
+            bare: false,
             sections,
             inactive: arguments.inactive || form == Form::Xml,
             by_node: arguments.group_by_node,

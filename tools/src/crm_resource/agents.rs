@@ -22,11 +22,18 @@ const TIMEOUT_MS: u64 = 20_000;
 /// For the metadata of a fence agent.
 const METADATA_LIMIT: Duration = Duration::from_secs(30);
 
+/// Agents from where the daemons take them, if this node is configured.
 fn runner() -> Runner {
-    Runner::new(Config {
+    let mut config = Config {
         capture_bytes: 1 << 20,
         ..Config::default()
-    })
+    };
+    if let Ok(node) = transport::config::Config::load(&transport::config::path(None)) {
+        config.ocf_root = node.paths.ocf_root;
+        config.extra_dirs = node.paths.agents_dirs;
+        config.scratch_dir = Some(node.paths.run_dir.join("resource-agents"));
+    }
+    Runner::new(config)
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {

@@ -6,7 +6,7 @@ use clap::{ArgGroup, Parser};
 /// Shows and changes resources.
 #[derive(Debug, Parser)]
 #[command(name = "crm_resource", version, disable_version_flag = true)]
-#[command(group = ArgGroup::new("command").multiple(false).args([
+#[command(group = ArgGroup::new("command").required(true).multiple(false).args([
     "list", "list_raw", "list_cts", "list_operations", "list_all_operations", "list_options",
     "list_standards", "list_ocf_providers", "list_agents", "list_ocf_alternatives",
     "show_metadata", "query_xml", "query_xml_raw", "locate", "stack", "constraints", "why",

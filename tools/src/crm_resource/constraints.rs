@@ -93,8 +93,8 @@ impl Walk<'_> {
             }
             let score = score(colocation.score);
             items.push(Outline::item(format!(
-                "{name} (score={score}, id={id}{})",
-                needs(&colocation)
+                "{name} (score={score}{}, id={id})",
+                needs(&colocation, way)
             )));
             let mut below = Vec::new();
             below.extend(self.locations(other));
@@ -148,9 +148,14 @@ impl Walk<'_> {
     }
 }
 
-fn needs(colocation: &Colocation) -> String {
+/// The role that the other must have.
+fn needs(colocation: &Colocation, way: Way) -> String {
+    let word = match way {
+        Way::Dependents => "needs",
+        Way::Primaries => "with",
+    };
     match colocation.primary_role {
-        Some(role) => format!(", needs role={}", role.text()),
+        Some(role) => format!(", {word} role={}", role.text()),
         None => String::new(),
     }
 }

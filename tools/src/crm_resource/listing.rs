@@ -22,7 +22,10 @@ fn show() -> Show {
 
 /// `--list`.
 pub(super) fn list(state: &State, output: &mut Output) {
-    let show = show();
+    let show = Show {
+        bare: true,
+        ..show()
+    };
     let filter = Filter::new(&state.view, None, None);
     let scene = Scene {
         view: &state.view,
@@ -41,11 +44,9 @@ pub(super) fn list(state: &State, output: &mut Output) {
 
 /// `--list-raw`: every primitive, each instance with its number.
 pub(super) fn list_raw(state: &State, output: &mut Output) {
-    let primitives = state.view.resources.iter();
-    let mut names: Vec<&str> = Vec::new();
-    for r in primitives.filter(|r| r.kind == Kind::Primitive) {
-        names.push(&r.id);
-    }
+    let all = state.view.top.iter();
+    let primitives = all.flat_map(|top| state.view.primitives(*top));
+    let names = primitives.filter_map(|place| state.resource(place).map(|r| r.id.as_str()));
     let mut list = Element::new("resources");
     for name in names {
         output.line(name);

@@ -63,16 +63,45 @@ pub(super) fn clean(
         ));
         return Ok(exit::OK);
     }
-    let request = Request::Cleanup {
-        resource: resource.map(str::to_owned),
-        node: arguments.node.as_deref().map(Into::into),
-        failed_only: arguments.cleanup,
-    };
     let limit = limit(arguments)?;
-    let answer = source.live()?.call(&request, limit);
-    answer.map_err(source::of_daemon)?;
+    for resource in meant(source, resource, arguments.force)? {
+        let request = Request::Cleanup {
+            resource,
+            node: arguments.node.as_deref().map(Into::into),
+            failed_only: arguments.cleanup,
+        };
+        let answer = source.live()?.call(&request, limit);
+        answer.map_err(source::of_daemon)?;
+    }
     output.line(&format!("Cleaned up {what} on {on}"));
     Ok(exit::OK)
+}
+
+/// The histories that are meant: those of every primitive of what a resource is part of, with
+/// `--force` of nothing but itself; one request for all of them if none is named.
+fn meant(
+    source: &mut Source,
+    resource: Option<&str>,
+    exactly: bool,
+) -> Result<Vec<Option<String>>, Failure> {
+    let Some(name) = resource else {
+        return Ok(vec![None]);
+    };
+    let state = super::state::State::read(source)?;
+    let named = state.find_any(name)?;
+    let whole = if exactly {
+        named
+    } else {
+        state.view.top_of(named)
+    };
+    let mut ids = Vec::new();
+    for place in state.view.primitives(whole) {
+        let id = Some(state.constrained_id(place));
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    Ok(ids)
 }
 
 /// `--restart`: stopped by its target-role (on one node by a ban), started again by taking that

@@ -4,7 +4,7 @@ use super::state::State;
 use crate::common::{Failure, codes, nodes, output::Output};
 use cib::Element;
 
-/// Tells the operations of a resource, on a node, or all.
+/// Tells the operations of a resource, on a node, or all. `active`: only of what is active there.
 ///
 /// # Errors
 /// The node is not known.
@@ -12,6 +12,7 @@ pub(super) fn tell(
     state: &State,
     resource: Option<&str>,
     node: Option<&str>,
+    active: bool,
     output: &mut Output,
 ) -> Result<(), Failure> {
     let node = match node {
@@ -37,7 +38,11 @@ pub(super) fn tell(
             .descendants()
             .filter(|e| e.name() == "lrm_resource");
         for history in histories.filter(|h| is_of(state, h, resource)) {
-            for operation in in_order(history) {
+            let mut operations = in_order(history);
+            if active {
+                operations = since_start(operations);
+            }
+            for operation in operations {
                 one(state, history, operation, host, output, &mut list);
             }
         }
@@ -57,6 +62,27 @@ fn is_of(state: &State, history: &Element, resource: Option<&str>) -> bool {
         .ok()
         .map(|place| state.constrained_id(place));
     id == wanted || base == wanted || named.is_some_and(|n| n == id || n == base)
+}
+
+/// Of operations in their order those that tell of the present activity: from the last start on, or
+/// where none is known from what shows that it runs; nothing if it was stopped after that.
+fn since_start(operations: Vec<&Element>) -> Vec<&Element> {
+    let (mut start, mut stop, mut seen) = (None, None, None);
+    for (at, operation) in operations.iter().enumerate() {
+        let rc = operation.attr("rc-code").unwrap_or_default();
+        match operation.attr("operation").unwrap_or_default() {
+            "stop" if operation.attr("op-status") == Some("0") => stop = Some(at),
+            "start" | "migrate_from" => start = Some(at),
+            "promote" | "demote" => seen = Some(at),
+            "monitor" if seen.is_none() && matches!(rc, "0" | "8") => seen = Some(at),
+            _ => {}
+        }
+    }
+    let start = start.or(seen);
+    if stop.is_some() && start < stop {
+        return Vec::new();
+    }
+    operations.into_iter().skip(start.unwrap_or(0)).collect()
 }
 
 /// By the number of the call; what is pending comes last.
@@ -80,11 +106,11 @@ fn one(
 ) {
     let attr = |name: &str| operation.attr(name).unwrap_or_default();
     let id = history.id().unwrap_or_default();
-    let place = state.find_any(id).ok();
+    let place = instance(state, id, host);
     let resource = place.and_then(|p| state.resource(p));
-    let head = resource.map_or_else(
+    let head = place.map_or_else(
         || format!("{id}\t(removed):\t "),
-        |r| format!("{id}\t({}):\t {}", r.agent, r.shown_role),
+        |place| crate::view::resource_line(&state.view, place),
     );
     let key = operation
         .attr("operation_key")
@@ -117,6 +143,23 @@ fn one(
         element.set_attr("agent", &r.agent);
     }
     list.push(element);
+}
+
+/// The resource a history is about: the instance that is on that node, or any.
+fn instance(state: &State, id: &str, host: &str) -> Option<usize> {
+    let any = state.find_any(id).ok()?;
+    let name = state.constrained_id(any);
+    let all = 0..state.view.resources.len();
+    let here = all
+        .into_iter()
+        .find(|at| state.constrained_id(*at) == name && is_active(state, *at, host));
+    here.or(Some(any))
+}
+
+fn is_active(state: &State, place: usize, host: &str) -> bool {
+    let nodes = state.resource(place).map(|r| r.running_on.as_slice());
+    let mut nodes = nodes.unwrap_or_default().iter();
+    nodes.any(|n| state.view.nodes.get(*n).is_some_and(|n| n.name == host))
 }
 
 /// `Sun Nov 22 20:22:53 2020`, UTC.

@@ -109,6 +109,18 @@ fn wanted<'a>(name: &'a str, arguments: &'a Arguments) -> Wanted<'a> {
     }
 }
 
+/// A meta-attribute's value as it counts.
+pub(super) fn meta(document: &Element, definition: &Definition, name: &str) -> Option<String> {
+    let wanted = Wanted {
+        kind: Kind::Meta,
+        name,
+        set: None,
+        id: None,
+        exactly: false,
+    };
+    effective(document, definition, &wanted)
+}
+
 /// The value that counts: its own, its template's, of meta-attributes those of what it is in and
 /// the defaults of all resources.
 fn effective(document: &Element, definition: &Definition, wanted: &Wanted) -> Option<String> {

@@ -113,6 +113,11 @@ fn check(state: &State, place: usize) -> Check {
         id: state.constrained_id(named),
         ..Check::default()
     };
+    // Only what people have configured; what is not managed for another reason is told elsewhere.
+    let managed = state
+        .definition(place)
+        .and_then(|definition| super::parameters::meta(&state.document, &definition, "is-managed"));
+    found.unmanaged = managed.is_some_and(|value| is_false(&value));
     let mut at = Some(place);
     while let Some(r) = at.and_then(|at| state.resource(at)) {
         found.add(r);
@@ -125,6 +130,11 @@ fn check(state: &State, place: usize) -> Check {
     found
 }
 
+fn is_false(value: &str) -> bool {
+    let words = ["false", "off", "no", "n", "0"];
+    words.iter().any(|word| value.eq_ignore_ascii_case(word))
+}
+
 impl Check {
     fn add(&mut self, r: &Resource) {
         let target = r.target_role.as_deref().unwrap_or_default();
@@ -132,7 +142,6 @@ impl Check {
         self.remain_stopped |= is("stopped");
         self.not_promoted |=
             r.kind == Kind::Clone && r.promotable && (is("unpromoted") || is("slave"));
-        self.unmanaged |= !r.managed;
     }
 
     fn tell(&self, output: &mut Output) -> Element {

@@ -74,7 +74,11 @@ pub(super) fn resource(scene: &Scene<'_>, place: usize) -> Vec<Outline> {
         return Vec::new();
     }
     match r.kind {
-        Kind::Primitive => vec![Outline::Item(describe::primitive(scene.view, place, false))],
+        Kind::Primitive => vec![Outline::Item(describe::primitive(
+            scene.view,
+            place,
+            scene.show.bare,
+        ))],
         Kind::Group => group(scene, place).into_iter().collect(),
         Kind::Clone => clone(scene, place).into_iter().collect(),
         Kind::Bundle => bundle(scene, place).into_iter().collect(),
@@ -98,7 +102,7 @@ fn group(scene: &Scene<'_>, place: usize) -> Option<Outline> {
     } else {
         let members = r.children.iter().filter(|m| shown(m));
         members
-            .map(|m| Outline::Item(describe::primitive(view, *m, false)))
+            .map(|m| Outline::Item(describe::primitive(view, *m, show.bare)))
             .collect()
     };
     let mut flags = Vec::new();
@@ -170,7 +174,11 @@ fn instance(scene: &Scene<'_>, place: usize) -> Vec<Outline> {
             // Every member of an instance that stands alone is worth showing.
             group(scene, place).into_iter().collect()
         }
-        _ => vec![Outline::Item(describe::primitive(scene.view, place, false))],
+        _ => vec![Outline::Item(describe::primitive(
+            scene.view,
+            place,
+            scene.show.bare,
+        ))],
     }
 }
 
@@ -302,7 +310,7 @@ fn replica_lines(
     }
     let lines = parts
         .iter()
-        .map(|p| Outline::Item(describe::primitive(view, *p, false)))
+        .map(|p| Outline::Item(describe::primitive(view, *p, scene.show.bare)))
         .collect();
     let mut items = Vec::new();
     if bundle.replicas.len() > 1 {
@@ -321,5 +329,5 @@ fn replica_line(scene: &Scene<'_>, replica: &Replica) -> String {
     }
     let shown = replica.child.unwrap_or(replica.container);
     let node = view.resources[replica.container].current;
-    describe::primitive_as(view, shown, &name, node, false)
+    describe::primitive_as(view, shown, &name, node, scene.show.bare)
 }
