@@ -254,6 +254,11 @@ pub(crate) fn digest_params(
         out.insert(name.clone(), value.clone());
     }
     out.retain(|name, _| !digest::is_meta(name));
+    if out.get("addr").is_some_and(|addr| addr == "#uname")
+        && let Some(host) = crate::bundle::remote_address(c, rsc)
+    {
+        out.insert("addr".to_owned(), c.nodes[host].name.clone());
+    }
     if interval_ms > 0 {
         out.insert("CRM_meta_timeout".to_owned(), op.timeout_ms.to_string());
     }

@@ -67,6 +67,7 @@ fn internal_primitive(c: &mut Cluster, rsc: RscIx) {
         Task::Monitor,
         ar::IF_ON_SAME_NODE | ar::THEN_CANCELS_FIRST,
     );
+    crate::unfencing::internal(c, rsc);
     crate::utilization::order(c, rsc);
     crate::remote::internal(c, rsc);
 }
@@ -623,14 +624,13 @@ fn stop(c: &mut Cluster, rsc: RscIx, optional: bool) {
         if c.rscs[rsc].removed {
             clean_up(c, rsc, node, optional);
         }
-        crate::unfencing::order_stop(c, rsc, node, ix);
     }
 }
 
 fn start(c: &mut Cluster, rsc: RscIx, node: Option<NodeIx>, optional: bool) {
     let ix = actions::start(c, rsc, node, true);
     if let Some(node) = node {
-        crate::unfencing::order(c, rsc, node, ix);
+        crate::unfencing::order(c, rsc, node, ix, ar::FIRST_IMPLIES_THEN);
     }
     if c.acts[ix].runnable && !optional {
         c.acts[ix].optional = false;

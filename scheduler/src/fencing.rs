@@ -18,7 +18,7 @@ pub(crate) fn can_fence(c: &Cluster, node: NodeIx) -> bool {
         return c.rscs[container]
             .running_on
             .iter()
-            .all(|host| !c.nodes[*host].unclean || can_fence(c, *host));
+            .all(|host| c.nodes[*host].online || can_fence(c, *host));
     }
     if !c.options.fencing {
         return false;
@@ -26,14 +26,8 @@ pub(crate) fn can_fence(c: &Cluster, node: NodeIx) -> bool {
     if !c.have_fence_device && !watchdog_fencing(c) {
         return false;
     }
-    c.quorate
-        || c.options.no_quorum == NoQuorum::Ignore
-        || c.nodes[node].unclean && may_fence_without_quorum(c, node)
-}
-
-fn may_fence_without_quorum(c: &Cluster, node: NodeIx) -> bool {
-    // A partition that lost quorum may shoot itself if the policy says so.
-    c.options.no_quorum == NoQuorum::Fence && c.nodes[node].online
+    // Without quorum only who is among us can be fenced: others may think the same of us.
+    c.quorate || c.options.no_quorum == NoQuorum::Ignore || c.nodes[node].online
 }
 
 fn watchdog_fencing(c: &Cluster) -> bool {
@@ -105,53 +99,68 @@ pub(crate) fn fence_op(
             c.nodes[node].fence_action = Some(ix);
         }
     }
-    if c.options.priority_fencing_delay_ms > 0 && lost_contact && op != "on" {
-        let has = c.acts[ix]
-            .extra
+    if c.options.priority_fencing_delay_ms > 0 {
+        let told = &mut c.acts[ix].extra;
+        let known = told
             .iter()
-            .any(|(name, _)| *name == "priority_fencing_delay");
-        if !has {
-            c.nodes[node].lost_contact = true;
+            .position(|(name, _)| *name == "priority_fencing_delay");
+        if known.is_some() || lost_contact {
+            if let Some(at) = known {
+                told.remove(at);
+            }
+            let delay_s = priority_delay_s(c, node).to_string();
+            c.acts[ix].extra.push(("priority_fencing_delay", delay_s));
         }
     }
-    let no_reason_yet = c.acts[ix].reason.is_none();
-    if !optional && (op == "on" || can_fence(c, node)) {
+    if !optional && can_fence(c, node) {
         c.acts[ix].optional = false;
     }
-    if let Some(reason) = reason.filter(|_| no_reason_yet) {
-        c.acts[ix].reason = Some(reason.into());
+    if let Some(reason) = reason {
+        actions::set_reason(c, ix, reason, false);
     }
     ix
 }
 
+/// How long the fencing of a lost member waits, so that the half with more important resources wins.
+fn priority_delay_s(c: &Cluster, node: NodeIx) -> i64 {
+    let member = |n: &&crate::model::Node| n.kind == NodeKind::Member;
+    let target = &c.nodes[node];
+    if target.kind != NodeKind::Member || target.online {
+        return 0;
+    }
+    let members: Vec<_> = c.nodes.iter().filter(member).collect();
+    let online = members.iter().filter(|n| n.online).count();
+    let top = members.iter().map(|n| n.priority).max().unwrap_or(0);
+    let lowest = members.iter().map(|n| n.priority).min().unwrap_or(0);
+    if online > members.len() / 2 || lowest == top || target.priority < top {
+        return 0;
+    }
+    c.options.priority_fencing_delay_ms / 1000
+}
+
 /// The fencing and the shutdowns of this transition.
 pub(crate) fn schedule(c: &mut Cluster) {
-    add_priority_delays(c);
-    let mut need_stonith = true;
-    let mut integrity_lost = false;
+    let managed = c.rscs.iter().any(|r| r.managed);
     let mut dc_down: Option<ActIx> = None;
-    let mut dc_fence: Option<ActIx> = None;
     let mut fencings: Vec<ActIx> = Vec::new();
-    if !c.have_fence_device && !watchdog_fencing(c) || !c.options.fencing {
-        need_stonith = false;
-    }
-    let mut shutdowns = Vec::new();
+    let mut shutdowns: Vec<ActIx> = Vec::new();
     for at in 0..c.nodes.len() {
         let node = c.node_order[at];
         if c.is_guest(node) {
-            if c.nodes[node].remote_requires_reset && can_fence(c, node) {
+            if c.nodes[node].remote_requires_reset && managed && can_fence(c, node) {
                 fence_guest_order(c, node);
             }
-            continue;
-        }
-        if need_stonith && c.nodes[node].unclean && can_fence(c, node) {
+        } else if managed && c.nodes[node].unclean && can_fence(c, node) {
             let op = fence_op(c, node, None, false, Some("node is unclean"), false);
             order_fencing(c, node, op);
             if c.nodes[node].is_dc {
-                dc_fence = Some(op);
-            } else {
-                fencings.push(op);
+                dc_down = Some(op);
+                continue;
             }
+            if let Some(last) = fencings.last().filter(|_| !c.options.concurrent_fencing) {
+                ordering::order_actions(c, *last, op, ar::ORDERED);
+            }
+            fencings.push(op);
         } else if c.nodes[node].online && c.nodes[node].shutdown && !c.is_remote_node(node) {
             let down = shutdown_op(c, node);
             if c.nodes[node].is_dc {
@@ -160,72 +169,23 @@ pub(crate) fn schedule(c: &mut Cluster) {
                 shutdowns.push(down);
             }
         }
-        if c.nodes[node].unclean {
-            integrity_lost = true;
-        }
     }
-    let _ = integrity_lost;
-    if !c.options.concurrent_fencing {
-        for pair in fencings.windows(2) {
-            ordering::order_actions(c, pair[0], pair[1], ar::ORDERED);
-        }
-    }
-    if let Some(down) = dc_down {
+    let Some(down) = dc_down else {
+        return;
+    };
+    // The coordinator goes last, after everything that it has to see through.
+    if c.acts[down].task == Task::Shutdown {
         for other in shutdowns {
             ordering::order_actions(c, other, down, ar::ORDERED);
         }
-    } else if let Some(fence) = dc_fence {
-        // The coordinator goes last, after everything that it has to see through.
-        if c.options.concurrent_fencing {
-            for other in fencings {
-                ordering::order_actions(c, other, fence, ar::ORDERED);
-            }
-        } else if let Some(last) = fencings.last() {
-            ordering::order_actions(c, *last, fence, ar::ORDERED);
-        }
-        for other in shutdowns {
-            ordering::order_actions(c, other, fence, ar::ORDERED);
-        }
     }
-}
-
-fn add_priority_delays(c: &mut Cluster) {
-    if c.options.priority_fencing_delay_ms <= 0 {
-        return;
-    }
-    let members: Vec<NodeIx> = (0..c.nodes.len())
-        .filter(|n| !c.is_remote_node(*n))
-        .collect();
-    let online = members
-        .iter()
-        .filter(|n| c.nodes[**n].online && !c.nodes[**n].unclean)
-        .count();
-    let _ = online;
-    let top = members
-        .iter()
-        .map(|n| c.nodes[*n].priority)
-        .max()
-        .unwrap_or(0);
-    let lowest = members
-        .iter()
-        .map(|n| c.nodes[*n].priority)
-        .min()
-        .unwrap_or(0);
-    for node in members {
-        let Some(ix) = c.nodes[node]
-            .fence_action
-            .filter(|_| c.nodes[node].lost_contact)
-        else {
-            continue;
-        };
-        let delay_ms = if lowest == top || c.nodes[node].priority < top {
-            0
-        } else {
-            c.options.priority_fencing_delay_ms
-        };
-        c.acts[ix]
-            .extra
-            .push(("priority_fencing_delay", (delay_ms / 1000).to_string()));
+    let before = if c.options.concurrent_fencing {
+        fencings
+    } else {
+        fencings.pop().into_iter().collect()
+    };
+    for other in before {
+        ordering::order_actions(c, other, down, ar::ORDERED);
     }
 }
 
@@ -264,7 +224,7 @@ pub(crate) fn router(c: &Cluster, node: NodeIx) -> Option<NodeIx> {
 /// What waits for the fencing of a node.
 pub(crate) fn order_fencing(c: &mut Cluster, node: NodeIx, fence: ActIx) {
     for rsc in 0..c.rscs.len() {
-        if c.rscs[rsc].kind == crate::model::Kind::Primitive {
+        if c.rscs[rsc].kind == crate::model::Kind::Primitive && c.rscs[rsc].managed {
             order_starts(c, rsc, fence);
             order_stops(c, rsc, node, fence);
         }
@@ -277,7 +237,7 @@ fn order_starts(c: &mut Cluster, rsc: RscIx, fence: ActIx) {
         let ix = c.rscs[rsc].actions[at];
         match c.acts[ix].needs {
             Requires::Fencing | Requires::Unfencing => {
-                ordering::order_actions(c, fence, ix, ar::UNRUNNABLE_FIRST_BLOCKS | ar::ORDERED);
+                ordering::order_actions(c, fence, ix, ar::ORDERED);
             }
             Requires::Quorum => {
                 let a = &c.acts[ix];
@@ -286,12 +246,8 @@ fn order_starts(c: &mut Cluster, rsc: RscIx, fence: ActIx) {
                     && !target.is_some_and(|t| c.rscs[rsc].known_on.contains(&t));
                 // Its state on that node is not known until the node is fenced.
                 if fits {
-                    ordering::order_actions(
-                        c,
-                        fence,
-                        ix,
-                        ar::ORDERED | ar::UNRUNNABLE_FIRST_BLOCKS,
-                    );
+                    let flags = ar::ORDERED | ar::UNRUNNABLE_FIRST_BLOCKS;
+                    ordering::order_actions(c, fence, ix, flags);
                 }
             }
             Requires::Nothing => {}
@@ -299,85 +255,79 @@ fn order_starts(c: &mut Cluster, rsc: RscIx, fence: ActIx) {
     }
 }
 
+/// Fencing does the work of the stops there; what remains is their place in the order.
 fn order_stops(c: &mut Cluster, rsc: RscIx, node: NodeIx, fence: ActIx) {
-    let implied_by = ar::FIRST_IMPLIES_THEN | ar::ORDERED;
+    let needs = matches!(
+        c.rscs[rsc].requires,
+        Requires::Fencing | Requires::Unfencing
+    );
+    // The fencing of a guest is the stop of its container: whatever the resource needs, it comes first.
+    let after = needs || c.is_guest(node);
+    let bundled = c.is_bundled(rsc);
     let top = c.uber_parent(rsc, false);
-    for at in 0..c.rscs[rsc].actions.len() {
-        let ix = c.rscs[rsc].actions[at];
-        let a = &c.acts[ix];
-        if a.node != Some(node) || !matches!(a.task, Task::Stop | Task::Demote) {
-            continue;
-        }
-        let healthy = c.nodes[node].online && !c.nodes[node].unclean;
-        if healthy && c.rscs[rsc].failed {
-            continue;
-        }
-        let guest_inside = c.rscs[rsc].container.is_some_and(|outer| top == outer);
-        if guest_inside {
-            continue;
-        }
-        // Fencing does the work; what remains is the place in the order.
+    let there = |c: &Cluster, task: Task| -> Vec<ActIx> {
+        let all = ordering::find_actions(c, rsc, task, 0);
+        let here = all.into_iter().filter(|ix| c.acts[*ix].node == Some(node));
+        here.collect()
+    };
+    for ix in there(c, Task::Stop) {
         c.acts[ix].pseudo = true;
         c.acts[ix].runnable = true;
-        if matches!(
-            c.rscs[rsc].requires,
-            Requires::Fencing | Requires::Unfencing
-        ) {
-            ordering::order_actions(c, fence, ix, implied_by);
-            let whole = ordering::first_action(c, top, Task::Stop, None)
-                .filter(|_| top != rsc && c.acts[ix].task == Task::Stop);
-            if let Some(whole) = whole {
-                ordering::order_actions(c, fence, whole, ar::ORDERED);
+        if after {
+            if !bundled {
+                ordering::order_actions(c, fence, ix, ar::GUEST_ALLOWED);
+            }
+            if let Some(whole) = ordering::first_action(c, top, Task::Stop, None) {
+                ordering::order_actions(c, fence, whole, ar::GUEST_ALLOWED);
             }
         }
-        if c.acts[ix].task == Task::Stop && c.rscs[rsc].notify {
+        if c.rscs[rsc].notify {
             crate::notify::order_fencing(c, rsc, ix, fence);
+        }
+    }
+    for ix in there(c, Task::Demote) {
+        if c.clean_online(node) && !c.rscs[rsc].failed {
+            continue;
+        }
+        c.acts[ix].pseudo = true;
+        c.acts[ix].runnable = true;
+        if after && !bundled {
+            ordering::order_actions(c, fence, ix, ar::GUEST_ALLOWED | ar::ORDERED);
         }
     }
 }
 
 /// A guest is fenced by its container's stop: a pseudo-fencing stands for it.
 fn fence_guest_order(c: &mut Cluster, node: NodeIx) {
-    let container = c.nodes[node].connection.and_then(|r| c.rscs[r].container);
-    let Some(container) = container else {
+    let connection = c.nodes[node].connection;
+    let Some(container) = connection.and_then(|r| c.rscs[r].container) else {
         return;
     };
-    let stop = c.rscs[container]
-        .actions
-        .iter()
-        .copied()
-        .find(|ix| c.acts[*ix].task == Task::Stop && !c.acts[*ix].optional);
-    let op_name = "off";
-    let fence = fence_op(
-        c,
-        node,
-        Some(op_name),
-        false,
-        Some("guest is unclean"),
-        false,
-    );
-    c.acts[fence].optional = false;
+    let stop = ordering::first_action(c, container, Task::Stop, None);
+    let op = match ordering::first_action(c, container, Task::Start, None) {
+        Some(_) => "reboot",
+        None => "off",
+    };
+    let fence = fence_op(c, node, Some(op), false, Some("guest is unclean"), false);
     c.acts[fence].pseudo = true;
     c.acts[fence].runnable = true;
-    if let Some(stop) = stop {
-        let host = c.acts[stop]
-            .node
-            .filter(|host| c.nodes[*host].unclean && can_fence(c, *host));
-        if let Some(host_fence) = host.and_then(|h| c.nodes[h].fence_action) {
-            ordering::order_actions(c, host_fence, fence, ar::FIRST_IMPLIES_THEN | ar::ORDERED);
+    let implied = ar::UNRUNNABLE_FIRST_BLOCKS | ar::FIRST_IMPLIES_THEN;
+    match stop {
+        Some(stop) if c.acts[stop].pseudo => {
+            if let Some(host) = c.acts[stop].node {
+                let of_host = fence_op(c, host, None, false, None, false);
+                ordering::order_actions(c, of_host, fence, implied);
+            }
         }
-        ordering::order_actions(c, stop, fence, ar::FIRST_IMPLIES_THEN | ar::ORDERED);
-        c.acts[stop].runnable = true;
-    } else {
-        let stop = c.nodes[node].connection.and_then(|r| {
-            c.rscs[r]
-                .actions
-                .iter()
-                .copied()
-                .find(|ix| c.acts[*ix].task == Task::Stop)
-        });
-        if let Some(stop) = stop {
-            ordering::order_actions(c, stop, fence, ar::ORDERED);
+        Some(stop) => {
+            ordering::order_actions(c, stop, fence, implied);
+        }
+        None => {
+            // It may only seem down, because its history was erased: the connection's stop comes after a probe.
+            let stop = connection.and_then(|r| ordering::first_action(c, r, Task::Stop, None));
+            if let Some(stop) = stop {
+                ordering::order_actions(c, stop, fence, ar::ORDERED);
+            }
         }
     }
     order_fencing(c, node, fence);

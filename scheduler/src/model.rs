@@ -158,8 +158,6 @@ pub(crate) struct Node {
     /// The inside of a bundle's container, for its own resource only.
     pub(crate) bundle: bool,
     pub(crate) health: i32,
-    /// Whether losing it counts for `priority-fencing-delay`.
-    pub(crate) lost_contact: bool,
     /// Resources placed there by this run.
     pub(crate) placed: usize,
     pub(crate) running: Vec<RscIx>,
@@ -529,6 +527,8 @@ pub(crate) mod ar {
     pub(crate) const FIRST_IMPLIES_THEN_GRAPHED: u32 = 1 << 18;
     pub(crate) const THEN_IMPLIES_FIRST_GRAPHED: u32 = 1 << 19;
     pub(crate) const FIRST_ELSE_THEN: u32 = 1 << 20;
+    /// An order only; made by the cluster itself.
+    pub(crate) const GUEST_ALLOWED: u32 = 1 << 21;
 }
 
 #[derive(Clone, Debug)]

@@ -71,7 +71,7 @@ fn primitive(c: &mut Cluster, rsc: RscIx, node: NodeIx) -> bool {
     }
     let act = actions::action(c, rsc, Task::Monitor, 0, Some(node), false);
     c.acts[act].optional = false;
-    crate::unfencing::order(c, rsc, node, act);
+    crate::unfencing::order(c, rsc, node, act, ar::ORDERED);
     if !c.rscs[rsc].running_on.contains(&node) {
         target_rc(c, act, "7");
     } else if c.rscs[rsc].role == Role::Promoted {

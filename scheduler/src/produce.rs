@@ -418,8 +418,9 @@ fn attributes(c: &mut Cluster, ix: ActIx, kind: ActionKind) -> BTreeMap<String, 
     {
         out.insert("addr".to_owned(), c.nodes[host].name.clone());
     }
-    if kind != ActionKind::Pseudo {
-        crate::remote::guest_meta(c, ix, &mut out);
+    crate::remote::guest_meta(c, ix, &mut out);
+    if let Some(address) = rsc.and_then(|r| c.rscs[r].meta.get("external-ip")) {
+        out.insert("pcmk_external_ip".to_owned(), address.clone());
     }
     for (name, value) in &c.acts[ix].extra {
         out.insert(meta_name(name), value.clone());

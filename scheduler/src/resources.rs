@@ -341,7 +341,8 @@ fn read_settings(c: &mut Cluster, ix: RscIx) {
 fn requirement(c: &mut Cluster, ix: RscIx, configured: Option<&str>) -> Requires {
     let r = &c.rscs[ix];
     let is_device = &*r.class == "stonith";
-    let fallback = if is_device {
+    let is_connection = &*r.agent == "remote" && r.provider.as_deref() == Some("pacemaker");
+    let fallback = if is_device || is_connection {
         Requires::Quorum
     } else if c.unfencing && c.options.fencing {
         Requires::Unfencing
@@ -364,12 +365,15 @@ fn requirement(c: &mut Cluster, ix: RscIx, configured: Option<&str>) -> Requires
 }
 
 fn init_allowed(c: &mut Cluster, ix: RscIx) {
-    if !c.options.symmetric {
+    // A connection into a container goes wherever the container may.
+    let guest = c.rscs[ix].meta.contains_key("container");
+    if !c.options.symmetric && !guest {
         return;
     }
     let nodes = &c.nodes;
     let table = &mut c.rscs[ix].allowed;
-    for (node, n) in nodes.iter().enumerate() {
+    // The inside of a bundle's container is for its own resource.
+    for (node, n) in nodes.iter().enumerate().filter(|(_, n)| !n.bundle) {
         table.entry(node, n.score);
     }
 }

@@ -316,11 +316,11 @@ fn container_xml(
     let command = config.engine.attr("run-command");
     if has_child {
         pairs.push(("run_cmd", command.unwrap_or("/usr/sbin/pacemaker-remoted")));
-        // What runs inside is watched on its own.
-        pairs.push(("monitor_cmd", "/bin/true"));
     } else if let Some(command) = command {
         pairs.push(("run_cmd", command));
     }
+    // What runs inside is watched on its own.
+    pairs.push(("monitor_cmd", "/bin/true"));
     let attributes = format!("{}-attributes-{offset}", config.id);
     resource(id, "heartbeat", config.agent)
         .with_child(block("instance_attributes", &attributes, &pairs))
@@ -329,7 +329,10 @@ fn container_xml(
 
 /// Options of a container's start, and the directories that have to exist for it.
 fn run_options(config: &Config, offset: u32, address: Option<&str>) -> (String, String) {
-    let mut out = String::from(" --restart=no");
+    let mut out = String::new();
+    if config.agent == "docker" {
+        out.push_str(" --restart=no");
+    }
     let mut directories: Vec<String> = Vec::new();
     if config.attr("ip-range-start").is_some() {
         out.push_str(&format!(" -h {}-{offset}", config.id));
