@@ -1,7 +1,7 @@
 //! What status tools show of a cluster: which sections, which nodes and resources, in which form.
 //!
 //! [`scheduler::view::View`] is the state; [`Show`] says how much of it is wanted and [`Filter`] of
-//! what. [`text`], [`html`] and [`xml`] render it; [`resource_list`] and [`node_list`] give parts.
+//! what. [`text`], [`html`] and [`xml`] render it; [`status_text`] and [`status_xml`] give nodes and resources.
 //! Nothing here reads the CIB, the clock or the network.
 
 mod brief;
@@ -154,14 +154,4 @@ pub(crate) fn resource_xml(scene: &Scene<'_>, resource: usize) -> Option<Element
 /// An outline as text.
 pub(crate) fn outline_text(part: &Outline) -> String {
     outline::text(std::slice::from_ref(part), 0)
-}
-
-/// The list of resources alone, as an outline (nothing if there is nothing to show).
-pub(crate) fn resource_list(scene: &Scene<'_>) -> Option<Outline> {
-    resources::outline(scene, false)
-}
-
-/// One primitive with its state, in one line.
-pub(crate) fn resource_line(view: &View, resource: usize) -> String {
-    describe::primitive(view, resource, false)
 }
