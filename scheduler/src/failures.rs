@@ -49,10 +49,9 @@ pub(crate) fn count(c: &mut Cluster, rsc: RscIx, node: NodeIx, effective: bool) 
         && timeout_s > 0
         && out.last_s > 0
         && !failure_blocks(c, rsc, node)
+        && c.now_s > out.last_s + timeout_s
     {
-        if c.now_s > out.last_s + timeout_s {
-            out.count = 0;
-        }
+        out.count = 0;
     }
     out
 }

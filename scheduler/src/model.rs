@@ -628,8 +628,6 @@ pub(crate) struct Cluster<'a> {
     pub(crate) node_order: Vec<NodeIx>,
     pub(crate) rsc_defaults: Rc<BTreeMap<String, String>>,
     pub(crate) stop_needed: Vec<RscIx>,
-    /// Only looked at, not decided for: bundles are read, too.
-    pub(crate) for_view: bool,
 }
 
 impl<'a> Cluster<'a> {

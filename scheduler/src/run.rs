@@ -74,13 +74,8 @@ pub fn run_with(cib: &Element, now_s: i64, asked: Asked) -> Run {
     }
 }
 
-/// Reads configuration and status to decide.
+/// Reads configuration and status.
 pub(crate) fn read(cib: &Element, now_s: i64) -> Cluster<'_> {
-    read_for(cib, now_s, false)
-}
-
-/// Reads configuration and status, to decide or only to look at them.
-pub(crate) fn read_for(cib: &Element, now_s: i64, for_view: bool) -> Cluster<'_> {
     let ids = Ids::new(cib);
     let mut recheck = Recheck::default();
     let mut problems = Vec::new();
@@ -102,7 +97,6 @@ pub(crate) fn read_for(cib: &Element, now_s: i64, for_view: bool) -> Cluster<'_>
     }
     let options = Options::read(raw, &mut problems);
     let mut c = Cluster::new(cib, ids, now_s, options, recheck, problems);
-    c.for_view = for_view;
     c.quorate = score::is_true(cib.attr("have-quorum"));
     nodes::unpack(&mut c);
     nodes::unpack_remote(&mut c);
@@ -188,7 +182,6 @@ impl<'a> Cluster<'a> {
             node_order: Vec::new(),
             rsc_defaults: Default::default(),
             stop_needed: Vec::new(),
-            for_view: false,
         }
     }
 }

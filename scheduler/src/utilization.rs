@@ -149,7 +149,7 @@ pub(crate) fn show(c: &mut Cluster, when: &str) {
         return;
     }
     let mut lines = Vec::new();
-    for node in &c.node_order {
+    for node in c.node_order.iter().filter(|n| !in_bundle(c, **n)) {
         let n = &c.nodes[*node];
         let mut line = format!("{when}: {} capacity:", n.name);
         for (name, amount) in &n.utilization {
@@ -160,6 +160,13 @@ pub(crate) fn show(c: &mut Cluster, when: &str) {
     if let Some(trace) = &mut c.utilization_trace {
         trace.extend(lines);
     }
+}
+
+/// Whether a node is the guest of a bundle: it has no room of its own.
+fn in_bundle(c: &Cluster, node: NodeIx) -> bool {
+    let connection = c.nodes[node].connection;
+    let parent = connection.and_then(|r| c.rscs[r].parent);
+    parent.is_some_and(|p| c.rscs[p].kind == Kind::Bundle)
 }
 
 /// Writes down what a resource takes of the node it was put on, when asked for.

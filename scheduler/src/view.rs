@@ -421,7 +421,7 @@ impl View {
     /// Reads a CIB for the moment `now_s` (seconds since the epoch), with what constraints make of it.
     #[must_use]
     pub fn of(cib: &Element, now_s: i64) -> Self {
-        let mut cluster = run::read_for(cib, now_s, true);
+        let mut cluster = run::read(cib, now_s);
         constraints::unpack(&mut cluster);
         let mut view = Self::read(&mut cluster);
         view.bans = extras::bans(&cluster);
@@ -433,7 +433,7 @@ impl View {
     /// Reads nodes, resources and histories of a CIB as they are before constraints are looked at.
     #[must_use]
     pub fn of_status(cib: &Element, now_s: i64) -> Self {
-        Self::read(&mut run::read_for(cib, now_s, true))
+        Self::read(&mut run::read(cib, now_s))
     }
 
     /// What a cluster's tables say, bans apart.

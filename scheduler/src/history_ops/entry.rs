@@ -138,19 +138,14 @@ fn remap(
     let probe = entry.is_probe();
     let expected = entry.rc == entry.target_rc;
     match entry.rc {
-        ocf::OK => {
-            if probe && entry.target_rc == ocf::NOT_RUNNING {
-                entry.status = exec::DONE;
-            }
+        ocf::OK if probe && entry.target_rc == ocf::NOT_RUNNING => entry.status = exec::DONE,
+        ocf::NOT_RUNNING if probe || expected || !c.rscs[rsc].managed => {
+            entry.status = exec::DONE;
+            c.rscs[rsc].role = Role::Stopped;
+            state.on_fail = OnFail::Ignore;
+            c.rscs[rsc].next_role = Role::Unknown;
         }
-        ocf::NOT_RUNNING => {
-            if probe || expected || !c.rscs[rsc].managed {
-                entry.status = exec::DONE;
-                c.rscs[rsc].role = Role::Stopped;
-                state.on_fail = OnFail::Ignore;
-                c.rscs[rsc].next_role = Role::Unknown;
-            }
-        }
+        ocf::OK | ocf::NOT_RUNNING => {}
         ocf::PROMOTED => {
             if probe && !expected {
                 entry.status = exec::DONE;

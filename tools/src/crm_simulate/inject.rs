@@ -294,7 +294,8 @@ fn change_history(cib: &mut Element, action: &Action, spec: &Failing, node_id: &
         }
         None => resources.push(recorded),
     }
-    if spec.rc != 0 && spec.rc != 7 || spec.interval_ms > 0 && spec.rc != 0 {
+    let found_nothing = spec.rc == 7 && spec.interval_ms == 0;
+    if spec.rc != 0 && !found_nothing {
         count_failure(cib, node_id, spec, now_s);
     }
     updated(cib);
