@@ -98,10 +98,8 @@ fn last<'d>(state: &'d State, node: &nodes::Node, resource: &str) -> Option<&'d 
     let history = histories
         .filter(|e| e.name() == "lrm_resource")
         .find(|e| e.id() == Some(resource))?;
-    let operations = history.children_named("lrm_rsc_op");
-    operations
-        .filter(|o| o.attr("operation") == Some("start"))
-        .next_back()
+    let mut operations = history.children_named("lrm_rsc_op");
+    operations.rfind(|o| o.attr("operation") == Some("start"))
 }
 
 fn words(operation: Option<&Element>, attribute: &str) -> Vec<String> {
