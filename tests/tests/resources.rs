@@ -89,7 +89,7 @@ fn first_and_second(cluster: &Cluster) {
         let home = cluster.place("first");
         assert_eq!(cluster.place("second"), home);
         let before = cluster.events(0).len();
-        lose(&cluster, how, &home, |places| {
+        lose(cluster, how, &home, |places| {
             let first = places.get("first");
             first.is_some_and(|n| *n != home) && places.get("second") == first
         });
