@@ -256,8 +256,10 @@ fn clocks_that_jump_change_nothing() {
         assert_eq!(cluster.lab.lab("off", &[node]).code, Some(0));
         assert_eq!(cluster.lab.lab("on", &[node]).code, Some(0));
         let other = NODES.iter().find(|n| *n != &node).unwrap();
-        eventually("the node is back", || {
-            log(&cluster.lab, node).matches("crmd runs").count() >= 2
+        let admitted = format!("{node} is admitted in life 2");
+        eventually("the node is a member in its new life", || {
+            let mut logs = NODES.iter().map(|n| log(&cluster.lab, n));
+            logs.any(|log| log.contains(&admitted))
         });
         all_members(&cluster, other);
         cluster.on(other, "crm_resource --wait");
