@@ -111,9 +111,12 @@ impl World<'_> {
         let mut restful = 0;
         while restful < REST_LOOKS && self.violation.is_none() {
             if self.step() {
-                let rests =
-                    self.tasks.is_empty() && !self.repairs_due && self.lacking(true).is_none();
+                let lacks = self.lacking(true);
+                let rests = self.tasks.is_empty() && !self.repairs_due && lacks.is_none();
                 restful = if rests { restful + 1 } else { 0 };
+                if let Some(what) = lacks {
+                    self.tell(Truth::Lacking(what));
+                }
             }
         }
     }

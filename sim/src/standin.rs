@@ -12,6 +12,7 @@ struct Seen<'a> {
     name: &'a str,
     online: bool,
     unclean: bool,
+    /// It is to run nothing: it stands by, or it leaves.
     standby: bool,
     state: &'a Element,
 }
@@ -69,6 +70,10 @@ fn nodes(cib: &Element) -> Vec<Seen<'_>> {
             .filter(|e| e.attr("name") == Some("standby"));
         pairs.next()?.attr("value").map(|v| v == "on")
     };
+    let leaves = |state: &Element| {
+        let mut pairs = state.descendants().filter(|e| e.name() == "nvpair");
+        pairs.any(|p| p.attr("name") == Some("shutdown") && p.attr("value") != Some("0"))
+    };
     let states = cib.child("status").into_iter().flat_map(|s| s.children());
     let seen = states.filter_map(|state| {
         let name = state.attr("uname")?;
@@ -78,7 +83,7 @@ fn nodes(cib: &Element) -> Vec<Seen<'_>> {
             name,
             online,
             unclean: !online && is("expected", "member"),
-            standby: standby(name).unwrap_or(false),
+            standby: standby(name).unwrap_or(false) || leaves(state),
             state,
         })
     });
