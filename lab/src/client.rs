@@ -13,7 +13,7 @@ use std::{future::Future, path::PathBuf, time::Duration};
 use tonic::transport::Channel;
 
 /// Deadline of a connection to the socket.
-const CONNECT_MS: u64 = 2_000;
+pub(crate) const CONNECT_MS: u64 = 2_000;
 
 /// Asks one node. Blocks; every call has a deadline.
 pub(crate) struct Client {
@@ -93,6 +93,19 @@ impl Client {
         }
     }
 
+    /// Changes or adds to a section.
+    pub(crate) fn modify(&self, section: &str, xml: &str, limit: Duration) -> Result<(), LabError> {
+        let change = CibChange {
+            action: "modify".into(),
+            section: Some(section.into()),
+            xpath: None,
+            xml: xml.into(),
+            allow_create: true,
+            origin: "lab".into(),
+        };
+        self.call(&Request::Cib(change), limit).map(drop)
+    }
+
     /// One change of the configuration.
     pub(crate) fn change(
         &self,
@@ -113,7 +126,8 @@ impl Client {
     }
 }
 
-fn from_json<T: for<'a> serde::Deserialize<'a>>(bytes: &[u8]) -> Result<T, LabError> {
+/// What a daemon answered.
+pub(crate) fn from_json<T: for<'a> serde::Deserialize<'a>>(bytes: &[u8]) -> Result<T, LabError> {
     serde_json::from_slice(bytes)
         .map_err(|e| LabError::Said(format!("not the answer that was expected: {e}")))
 }

@@ -136,7 +136,8 @@ impl<'a> Cluster<'a> {
             .during(|| format!("write {}", file.display()))
     }
 
-    fn client(&self, node: &str) -> Result<Client, LabError> {
+    /// A node's daemon.
+    pub(crate) fn client(&self, node: &str) -> Result<Client, LabError> {
         Client::new(self.lab.layout(), node)
     }
 
@@ -177,6 +178,16 @@ impl<'a> Cluster<'a> {
         let nodes = self.lab.spec().nodes.iter();
         let digest = |node: &String| Ok(self.client(node)?.state(ASK_LIMIT)?.digest);
         nodes.map(digest).collect()
+    }
+
+    /// Waits until all nodes have the same configuration.
+    pub(crate) fn same_digest(&self) -> Result<(), LabError> {
+        let what = "the same configuration on all nodes";
+        wait_for(what, SETTLE_LIMIT, POLL * 10, || {
+            let mut digests = self.digests()?;
+            digests.dedup();
+            Ok((digests.len() == 1).then_some(()))
+        })
     }
 
     /// The coordinator's client.

@@ -1,11 +1,13 @@
 //! A whole cluster on one machine, and drills against it.
 //!
 //! `lab` runs real daemons in nodes made of kernel namespaces, with links to cut and a power switch;
-//! `drill` plays a fault against such a lab and measures from outside; `demo` is both for people to watch.
+//! `drill` plays a fault against such a lab and measures from outside; `bench` measures what it does and
+//! needs; `demo` is a drill for people to watch.
 //! It must never touch the network, mounts or processes of the host itself: everything lives in namespaces
 //! of the lab and in its directory, and ends with it.
 
 pub mod audit;
+pub mod bench;
 mod boot;
 mod cli;
 mod client;

@@ -36,6 +36,7 @@ type Applet = fn(Vec<OsString>) -> ExitCode;
 #[rustfmt::skip] // one line each, whatever their number
 const APPLETS: &[(&str, Applet)] = &[
     ("attrd_updater", attrd_updater::main),
+    ("bench", lab::bench::main),
     ("cibadmin", cibadmin::main),
     ("cluster", cluster::main),
     ("crm_attribute", crm_attribute::main),

@@ -2,7 +2,6 @@
 
 use super::{Before, EFFECT_LIMIT, POLL, report::Run};
 use crate::{clock::Moment, error::LabError, layout::IN_NODE_ROOT, wait::wait_for};
-use crmd_core::request::CibChange;
 use std::{
     thread,
     time::{Duration, Instant},
@@ -53,7 +52,7 @@ pub(super) fn play(before: &mut Before<'_>) -> Result<Run, LabError> {
         &format!(r#"<cluster_property_set id="{SET}"/>"#),
     )?;
     before.cluster.settle()?;
-    let digests = same_digest(before);
+    let digests = before.cluster.same_digest();
     let mut run = Run {
         node: victim.clone(),
         began_ms: began,
@@ -113,17 +112,8 @@ fn change_all_the_time(before: &Before<'_>) -> Result<f64, LabError> {
         );
         let asked = Instant::now();
         wait_for("a change acknowledged", EFFECT_LIMIT, POLL * 5, || {
-            let change = CibChange {
-                action: "modify".into(),
-                section: Some("crm_config".into()),
-                xpath: None,
-                xml: xml.clone(),
-                allow_create: true,
-                origin: "lab".into(),
-            };
             let coordinator = before.cluster.coordinator()?;
-            let request = crmd_core::request::Request::Cib(change);
-            coordinator.call(&request, TOOL_LIMIT)?;
+            coordinator.modify("crm_config", &xml, TOOL_LIMIT)?;
             Ok(Some(()))
         })?;
         longest = longest.max(asked.elapsed());
@@ -142,18 +132,4 @@ fn incarnation(before: &Before<'_>, node: &str) -> Result<u64, LabError> {
     let view = before.cluster.view()?;
     let member = view.members.iter().find(|m| &*m.node == node);
     Ok(member.map_or(0, |m| m.incarnation))
-}
-
-/// Waits until all nodes have the same configuration.
-fn same_digest(before: &Before<'_>) -> Result<(), LabError> {
-    wait_for(
-        "the same configuration on all nodes",
-        EFFECT_LIMIT,
-        POLL * 10,
-        || {
-            let mut digests = before.cluster.digests()?;
-            digests.dedup();
-            Ok((digests.len() == 1).then_some(()))
-        },
-    )
 }
