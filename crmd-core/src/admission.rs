@@ -225,7 +225,7 @@ impl Node {
             origin: format!("coordinator/{}", self.me()),
         };
         if let Some(c) = &mut self.coordinator {
-            c.work.queue_cib(None, request_id, change);
+            c.work.changes.queue(None, request_id, change);
         }
     }
 }

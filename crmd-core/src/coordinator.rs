@@ -10,7 +10,7 @@ use crate::{
     entry::Entry,
     evaluate,
     fencing::Fencing,
-    ids::{NodeName, RaftId, RequestId, Term},
+    ids::{NodeName, RaftId, Term},
     input::ProposeError,
     membership::{Event, Reach},
     message::{Message, NodeStatus, PeerIdentity},
@@ -71,8 +71,8 @@ pub(crate) struct Run {
 /// What a proposal was for.
 #[derive(Clone, Debug)]
 pub(crate) enum Purpose {
-    /// A change of the configuration.
-    Cib(Option<Origin>, RequestId),
+    /// Changes of the configuration: those under way.
+    Changes,
     /// Answer this when it is committed.
     Reply(Origin, Response),
     /// An intent, by its name.
@@ -368,7 +368,7 @@ impl Node {
         self.lives();
         self.voters();
         self.nodes_section();
-        self.pump_work();
+        self.pump_changes();
         self.resend_orders();
         self.fencing_tick();
         self.overdue();

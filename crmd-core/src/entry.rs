@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 pub enum Entry {
     /// Nothing (a leader's first entry).
     Blank,
-    /// A change of the configuration, as an evaluated patch.
+    /// Changes of the configuration, as one evaluated patch.
     Cib {
-        /// Whose request; a retry is answered without being done twice.
-        request: RequestId,
+        /// Whose requests; a retry is answered without being done twice.
+        requests: Vec<RequestId>,
         /// The patch in XML (Pacemaker's `<diff format="2">`).
         patch: String,
         /// Digest of the configuration after it; who computes another is quarantined.

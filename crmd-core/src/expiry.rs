@@ -87,7 +87,7 @@ impl Node {
             let text = format!("constraint {id} ended at {end}: removing it");
             self.log(crate::command::Severity::Info, text);
             if let Some(c) = &mut self.coordinator {
-                c.work.queue_cib(None, request_id, change);
+                c.work.changes.queue(None, request_id, change);
             }
         }
     }

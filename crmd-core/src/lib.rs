@@ -9,6 +9,7 @@
 //! the shell's business.
 
 mod admission;
+mod changes;
 pub mod command;
 mod coordinator;
 mod dispatch;
@@ -29,6 +30,7 @@ mod membership;
 pub mod message;
 mod node;
 mod raft_view;
+mod recent;
 pub mod request;
 mod requests;
 pub mod settings;

@@ -2,17 +2,18 @@
 //! has taken effect.
 
 use crate::{
+    changes::Changes,
     command::{Command, ProposalId, Severity},
     coordinator::Purpose,
     entry::{Entry, Grade, Member},
-    evaluate,
     ids::{NodeName, RequestId, Term},
     input::{ClientId, ProposeError},
     message::{Message, OrderKind},
     node::{Identity, Node},
-    request::{CibChange, Refusal, RefusalKind, Request, Response},
+    recent::Recent,
+    request::{Refusal, RefusalKind, Request, Response},
 };
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Between two sendings of a request that was not answered.
 const RESEND_MS: u64 = 1_000;
@@ -47,17 +48,15 @@ pub(crate) struct Origin {
 }
 
 /// Requests a coordinator works on.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Work {
-    cib: VecDeque<(Option<Origin>, RequestId, CibChange)>,
-    cib_under_way: Option<RequestId>,
-    /// The one under way, for its answer.
-    cib_origin: Option<Origin>,
+    /// Changes of the configuration.
+    pub(crate) changes: Changes,
     pieces: BTreeMap<u64, Piece>,
     next_piece: u64,
     waiting: Vec<Origin>,
-    answers: VecDeque<(RequestId, Response)>,
-    accepted: Vec<RequestId>,
+    answers: Recent<Response>,
+    accepted: BTreeSet<RequestId>,
     joining: BTreeMap<NodeName, Origin>,
 }
 
@@ -69,13 +68,23 @@ struct Piece {
     failed: Option<String>,
 }
 
-impl Work {
-    pub(crate) fn queue_cib(&mut self, origin: Option<Origin>, id: RequestId, change: CibChange) {
-        self.cib.push_back((origin, id, change));
+impl Default for Work {
+    fn default() -> Self {
+        Self {
+            changes: Changes::default(),
+            pieces: BTreeMap::new(),
+            next_piece: 0,
+            waiting: Vec::new(),
+            answers: Recent::new(ANSWERS),
+            accepted: BTreeSet::new(),
+            joining: BTreeMap::new(),
+        }
     }
+}
 
+impl Work {
     pub(crate) fn is_idle(&self) -> bool {
-        self.cib.is_empty() && self.cib_under_way.is_none() && self.pieces.is_empty()
+        self.changes.is_idle() && self.pieces.is_empty()
     }
 }
 
@@ -290,13 +299,8 @@ impl Node {
 
     pub(crate) fn reply(&mut self, origin: &Origin, response: Response) {
         if let Some(c) = &mut self.coordinator {
-            c.work.accepted.retain(|r| *r != origin.request_id);
-            c.work
-                .answers
-                .push_back((origin.request_id.clone(), response.clone()));
-            if c.work.answers.len() > ANSWERS {
-                c.work.answers.pop_front();
-            }
+            c.work.accepted.remove(&origin.request_id);
+            c.work.answers.note(&origin.request_id, response.clone());
         }
         if origin.node == *self.me() {
             self.finish(origin.id, response);
@@ -321,21 +325,15 @@ impl Node {
         if c.work.accepted.contains(&origin.request_id) {
             return;
         }
-        let known = c
-            .work
-            .answers
-            .iter()
-            .find(|(id, _)| *id == origin.request_id);
-        if let Some((_, response)) = known.cloned() {
-            self.reply(&origin, response);
-            return;
+        if let Some(response) = c.work.answers.get(&origin.request_id).cloned() {
+            return self.reply(&origin, response);
         }
-        c.work.accepted.push(origin.request_id.clone());
+        c.work.accepted.insert(origin.request_id.clone());
         match request {
             Request::Cib(change) => {
                 let id = origin.request_id.clone();
-                c.work.queue_cib(Some(origin), id, change);
-                self.pump_work();
+                c.work.changes.queue(Some(origin), id, change);
+                self.pump_changes();
             }
             Request::Attribute { node, name, value } => {
                 self.set_attribute(origin, &node, name, value)
@@ -386,87 +384,21 @@ impl Node {
         }
     }
 
+    /// It may be asked again.
+    pub(crate) fn forget_accepted(&mut self, request: &RequestId) {
+        if let Some(c) = &mut self.coordinator {
+            c.work.accepted.remove(request);
+        }
+    }
+
     fn propose_for(&mut self, origin: Origin, entry: Entry) {
         let proposal = self.propose(entry);
         self.remember(proposal, Purpose::Reply(origin, Response::Done));
     }
 
-    fn remember(&mut self, proposal: ProposalId, purpose: Purpose) {
+    pub(crate) fn remember(&mut self, proposal: ProposalId, purpose: Purpose) {
         if let Some(c) = &mut self.coordinator {
             c.purposes.insert(proposal, purpose);
-        }
-    }
-
-    /// Evaluates the next change of the configuration: one at a time, each on what came of the last.
-    pub(crate) fn pump_work(&mut self) {
-        loop {
-            let Some(c) = &mut self.coordinator else {
-                return;
-            };
-            if c.work.cib_under_way.is_some() {
-                return;
-            }
-            let Some((origin, id, change)) = c.work.cib.pop_front() else {
-                return;
-            };
-            self.evaluate(origin, id, &change);
-        }
-    }
-
-    fn evaluate(&mut self, origin: Option<Origin>, id: RequestId, change: &CibChange) {
-        if self.state.is_done(&id) {
-            self.reply_version(origin);
-            return;
-        }
-        let new = match evaluate::changed(&self.state.cib, change) {
-            Ok(new) => new,
-            Err(refusal) => {
-                let text = format!("change by {} refused: {}", change.origin, refusal.text);
-                self.log(Severity::Warning, text);
-                self.reply_if_still_leading(origin, Response::Refused(refusal));
-                return;
-            }
-        };
-        let Some(patch) = evaluate::patch(&self.state.cib, &new) else {
-            let version = evaluate::version(&self.state.cib);
-            self.reply_if_still_leading(origin, Response::Cib { version });
-            return;
-        };
-        let entry = Entry::Cib {
-            request: id.clone(),
-            patch,
-            digest: evaluate::digest(&new),
-            origin: change.origin.clone(),
-        };
-        let proposal = self.propose(entry);
-        #[cfg(feature = "break-forget-acknowledged")]
-        let origin = {
-            if let Some(origin) = &origin {
-                let version = evaluate::version(&new);
-                self.reply(origin, Response::Cib { version });
-            }
-            None::<Origin>
-        };
-        if let Some(c) = &mut self.coordinator {
-            c.work.cib_under_way = Some(id.clone());
-            c.work.cib_origin = origin.clone();
-            c.purposes.insert(proposal, Purpose::Cib(origin, id));
-        }
-    }
-
-    /// An answer that rests on this node's copy alone: another coordinator may have changed the
-    /// configuration already, which an entry of its own that is committed rules out (protocol.md, 7).
-    fn reply_if_still_leading(&mut self, origin: Option<Origin>, response: Response) {
-        if let Some(origin) = origin {
-            let proposal = self.propose(Entry::Blank);
-            self.remember(proposal, Purpose::Reply(origin, response));
-        }
-    }
-
-    fn reply_version(&mut self, origin: Option<Origin>) {
-        let version = evaluate::version(&self.state.cib);
-        if let Some(origin) = origin {
-            self.reply(&origin, Response::Cib { version });
         }
     }
 
@@ -476,12 +408,7 @@ impl Node {
             return;
         };
         match entry {
-            Entry::Cib { request, .. } if c.work.cib_under_way.as_ref() == Some(request) => {
-                c.work.cib_under_way = None;
-                let origin = c.work.cib_origin.take();
-                self.reply_version(origin);
-                self.pump_work();
-            }
+            Entry::Cib { requests, .. } => self.changes_applied(requests),
             Entry::MemberAdded(member) => {
                 let Some(origin) = c.work.joining.remove(&member.node) else {
                     return;
@@ -498,21 +425,11 @@ impl Node {
         let text = format!("not committed: {error:?}");
         let lost = matches!(error, ProposeError::NotLeader(_));
         match purpose {
-            Purpose::Cib(origin, id) => {
-                if let Some(c) = &mut self.coordinator {
-                    c.work.accepted.retain(|r| *r != id);
-                    if c.work.cib_under_way.as_ref() == Some(&id) {
-                        c.work.cib_under_way = None;
-                    }
-                }
-                if let (Some(origin), false) = (origin, lost) {
-                    self.reply(&origin, refused(RefusalKind::NoQuorum, text));
-                }
+            Purpose::Changes => {
+                self.changes_failed((!lost).then(|| refused(RefusalKind::NoQuorum, text)));
             }
             Purpose::Reply(origin, _) => {
-                if let Some(c) = &mut self.coordinator {
-                    c.work.accepted.retain(|r| *r != origin.request_id);
-                }
+                self.forget_accepted(&origin.request_id);
                 if !lost {
                     self.reply(&origin, refused(RefusalKind::NoQuorum, text));
                 }
@@ -796,7 +713,7 @@ impl Node {
         member.raft_id = self.state.last_raft_id + 1;
         if let Some(c) = &mut self.coordinator {
             if !c.work.joining.is_empty() {
-                c.work.accepted.retain(|r| *r != origin.request_id);
+                c.work.accepted.remove(&origin.request_id);
                 return;
             }
             c.work.joining.insert(node.clone(), origin);

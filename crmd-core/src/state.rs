@@ -7,6 +7,7 @@ use crate::{
     entry::{Entry, Grade, Member},
     evaluate,
     ids::{Index, Life, NodeName, RaftId, RequestId},
+    recent::Recent,
 };
 use cib::Element;
 use serde::{Deserialize, Serialize};
@@ -115,7 +116,7 @@ pub struct Replicated {
     /// Fencing history, oldest first.
     pub fencing: VecDeque<FenceRecord>,
     /// Requests done, oldest first.
-    recent: VecDeque<RequestId>,
+    recent: Recent<()>,
     /// Why this member's state cannot be trusted any more.
     pub quarantined: Option<String>,
 }
@@ -158,7 +159,7 @@ impl Default for Replicated {
             tokens: BTreeMap::new(),
             intents: BTreeMap::new(),
             fencing: VecDeque::new(),
-            recent: VecDeque::new(),
+            recent: Recent::new(RECENT_REQUESTS),
             quarantined: None,
         }
     }
@@ -171,12 +172,12 @@ impl Replicated {
         match entry {
             Entry::Blank => {}
             Entry::Cib {
-                request,
+                requests,
                 patch,
                 digest,
                 ..
             } => {
-                return self.apply_cib(request, patch, digest);
+                return self.apply_cib(requests, patch, digest);
             }
             Entry::MemberAdded(member) => self.add_member(member),
             Entry::MemberRemoved { node } => {
@@ -242,13 +243,12 @@ impl Replicated {
         false
     }
 
-    fn apply_cib(&mut self, request: &RequestId, patch: &str, digest: &str) -> bool {
-        if self.is_done(request) {
+    fn apply_cib(&mut self, requests: &[RequestId], patch: &str, digest: &str) -> bool {
+        if requests.iter().all(|r| self.is_done(r)) {
             return false;
         }
-        self.recent.push_back(request.clone());
-        if self.recent.len() > RECENT_REQUESTS {
-            self.recent.pop_front();
+        for request in requests {
+            self.recent.note(request, ());
         }
         match evaluate::patched(&self.cib, patch) {
             Ok(cib) => {
@@ -350,7 +350,7 @@ impl Replicated {
 
     /// Whether a change with this id was committed already.
     pub fn is_done(&self, request: &RequestId) -> bool {
-        self.recent.contains(request)
+        self.recent.get(request).is_some()
     }
 
     /// A committed operation against a node that is not known to have ended.
@@ -384,7 +384,7 @@ impl Replicated {
             tokens: self.tokens.clone(),
             intents: self.intents.clone(),
             fencing: self.fencing.clone(),
-            recent: self.recent.clone(),
+            recent: self.recent.requests().cloned().collect(),
             quarantined: self.quarantined.clone(),
         };
         serde_json::to_vec(&snapshot).unwrap_or_default()
@@ -397,6 +397,10 @@ impl Replicated {
     pub fn restore(bytes: &[u8]) -> Result<Self, SnapshotError> {
         let s: Snapshot = serde_json::from_slice(bytes)?;
         let members = s.members.into_iter();
+        let mut recent = Recent::new(RECENT_REQUESTS);
+        for request in &s.recent {
+            recent.note(request, ());
+        }
         Ok(Self {
             cib: Element::parse(&s.cib)?,
             digest: s.digest,
@@ -406,7 +410,7 @@ impl Replicated {
             tokens: s.tokens,
             intents: s.intents,
             fencing: s.fencing,
-            recent: s.recent,
+            recent,
             quarantined: s.quarantined,
         })
     }

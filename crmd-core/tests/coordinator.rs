@@ -1,13 +1,14 @@
-//! A coordinator, seen from outside: when it asks to be woken, and what it answers from its own copy.
+//! A coordinator, seen from outside: when it asks to be woken, what it answers from its own copy, and what it
+//! commits together.
 
 use crmd_core::{
     Identity, Node,
-    command::Command,
+    command::{Command, ProposalId},
     entry::{Entry, Member, Ports},
     ids::{Life, NodeName, Now, Stamp},
-    input::Input,
+    input::{Input, ProposeError},
     message::{Beat, Message},
-    request::{CibChange, Request},
+    request::{CibChange, Request, Response},
     settings::Settings,
 };
 
@@ -162,4 +163,83 @@ fn what_changes_nothing_is_answered_only_when_it_still_leads() {
     node.handle(at(1_150), Input::Proposed { proposal, result });
     let mut commands = std::iter::from_fn(|| node.poll_command());
     assert!(commands.any(|c| matches!(c, Command::Reply { client: 7, .. })));
+}
+
+fn create(id: &str) -> Request {
+    Request::Cib(CibChange {
+        action: "create".to_owned(),
+        section: Some("crm_config".to_owned()),
+        xpath: None,
+        xml: format!(r#"<cluster_property_set id="{id}"/>"#),
+        allow_create: false,
+        origin: "root/test".to_owned(),
+    })
+}
+
+type Proposed = (ProposalId, Entry);
+
+/// What it proposes, and whom it answers.
+fn done(node: &mut Node) -> (Vec<Proposed>, Vec<(u64, Response)>) {
+    let (mut proposed, mut answered) = (Vec::new(), Vec::new());
+    while let Some(command) = node.poll_command() {
+        match command {
+            Command::Propose { proposal, entry } => proposed.push((proposal, entry)),
+            Command::Reply { client, response } => answered.push((client, response)),
+            _ => {}
+        }
+    }
+    (proposed, answered)
+}
+
+fn commit(node: &mut Node, index: u64, (proposal, entry): &Proposed) {
+    let (now, proposal, entry) = (at(1_200), *proposal, entry.clone());
+    node.handle(now, Input::Applied { index, entry });
+    let result = Ok(index);
+    node.handle(now, Input::Proposed { proposal, result });
+}
+
+#[test]
+fn changes_that_wait_are_committed_together_and_refusals_after_them() {
+    let mut node = coordinator();
+    for (client, id) in [(1, "first"), (2, "second"), (3, "third"), (4, "second")] {
+        let request = create(id);
+        node.handle(at(1_100), Input::Client { client, request });
+    }
+    let (proposed, answered) = done(&mut node);
+    assert_eq!(answered, [], "nothing is committed yet");
+    let [first] = &proposed[..] else {
+        panic!("one entry at a time: {proposed:?}");
+    };
+    commit(&mut node, 10, first);
+    let (proposed, answered) = done(&mut node);
+    let [(1, Response::Cib { version })] = answered[..] else {
+        panic!("the first is committed: {answered:?}");
+    };
+    let [(_, Entry::Cib { requests, .. }), (_, Entry::Blank)] = &proposed[..] else {
+        panic!("those that waited, then the proof for the refusal: {proposed:?}");
+    };
+    assert_eq!(requests.len(), 2);
+    commit(&mut node, 11, &proposed[0]);
+    let version = (version.0, version.1 + 2, 0);
+    assert_eq!(
+        done(&mut node).1,
+        [2, 3].map(|client| (client, Response::Cib { version }))
+    );
+    commit(&mut node, 12, &proposed[1]);
+    let (_, answered) = done(&mut node);
+    assert!(matches!(answered[..], [(4, Response::Refused(_))]));
+}
+
+#[test]
+fn those_whose_changes_are_not_committed_ask_the_next_coordinator() {
+    let mut node = coordinator();
+    for (client, id) in [(1, "first"), (2, "second")] {
+        let request = create(id);
+        node.handle(at(1_100), Input::Client { client, request });
+    }
+    let (proposed, _) = done(&mut node);
+    let proposal = proposed[0].0;
+    let result = Err(ProposeError::NotLeader(Some("b".into())));
+    node.handle(at(1_150), Input::Proposed { proposal, result });
+    assert_eq!(done(&mut node).1, [], "they are carried there");
 }
