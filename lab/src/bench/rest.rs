@@ -78,8 +78,8 @@ fn processes(layout: &Layout, nodes: &[String]) -> BTreeMap<PathBuf, Process> {
 fn look(process: &Path, layout: &Layout, nodes: &[String]) -> Option<Process> {
     let words = fs::read(process.join("cmdline")).ok()?;
     let words = String::from_utf8_lossy(&words).into_owned();
-    let mut words = words.split('\0');
-    let ours = words.next()?.ends_with("systole") && DAEMONS.contains(&words.next()?);
+    let mut words = words.split('\0').map(|w| w.rsplit('/').next().unwrap_or(w));
+    let ours = words.by_ref().take(2).any(|w| DAEMONS.contains(&w));
     let mounts = fs::read_to_string(process.join("mountinfo")).ok()?;
     if !ours || !mounts.contains(&*layout.dir().to_string_lossy()) {
         return None;
