@@ -12,76 +12,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-fn build() -> bool {
+/// Builds what is measured.
+pub(crate) fn build() -> bool {
     run::run(
         &mut cargo(&["build", "--release", "--locked"]),
         Show::OnlyFailure,
         BUILD,
     )
     .ok
-}
-
-/// Every drill `runs` times against a lab of its own; median and worst of each measure.
-pub(crate) fn cluster(runs: u32) -> ExitCode {
-    if !build() {
-        return ExitCode::FAILURE;
-    }
-    let mut ok = true;
-    println!("| drill | measure | runs | median | worst |\n|---|---|---|---|---|");
-    for drill in [
-        "node-crash",
-        "planned-move",
-        "resource-crash",
-        "daemon-crash",
-    ] {
-        match drill_report(drill, runs) {
-            Some(report) => ok &= print_report(drill, &report),
-            None => {
-                println!("| {drill} | failed | | | |");
-                ok = false;
-            }
-        }
-    }
-    if ok {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    }
-}
-
-fn drill_report(drill: &str, runs: u32) -> Option<serde_json::Value> {
-    let file = run::target().join(format!("bench-{drill}.json"));
-    let _ = fs::remove_file(&file);
-    let mut command = Command::new(executable("release"));
-    command
-        .args(["drill", drill, "--runs", &runs.to_string(), "--json"])
-        .arg(&file);
-    let status = command.stdout(Stdio::null()).status().ok()?;
-    let report = serde_json::from_slice(&fs::read(&file).ok()?).ok()?;
-    status.success().then_some(report)
-}
-
-/// One row for each measured span (`…_ms`) of the runs.
-fn print_report(drill: &str, report: &serde_json::Value) -> bool {
-    let Some(runs) = report.get("runs").and_then(|r| r.as_array()) else {
-        return false;
-    };
-    let first = runs.first().and_then(|r| r.as_object());
-    for key in first
-        .into_iter()
-        .flat_map(|r| r.keys())
-        .filter(|k| k.ends_with("_ms"))
-    {
-        let mut values: Vec<f64> = runs.iter().filter_map(|r| r.get(key)?.as_f64()).collect();
-        values.sort_by(f64::total_cmp);
-        let median = values.get(values.len() / 2).copied().unwrap_or_default();
-        let worst = values.last().copied().unwrap_or_default();
-        println!(
-            "| {drill} | {key} | {} | {median:.1} | {worst:.1} |",
-            values.len()
-        );
-    }
-    true
 }
 
 /// The scheduler on recorded configurations: how long a run takes, by size of the document.

@@ -4,6 +4,7 @@
 //! that something passed which did not run: what cannot run here is listed as skipped, with the reason.
 
 mod bench;
+mod bench_cluster;
 mod checks;
 mod conformance;
 mod dist;
@@ -32,7 +33,7 @@ enum Task {
     Fix,
     /// Simulated clusters under seeded faults.
     Sim(simulate::SimArgs),
-    /// Simulated clusters and drills, one after another, until the time is over.
+    /// Crashes under writers, load, then simulated clusters and drills in turn, until the time is over.
     Soak {
         /// How long.
         #[arg(long, default_value_t = 60)]
@@ -58,7 +59,7 @@ enum Task {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Benchmark {
-    /// Each drill against a lab: downtime and its parts.
+    /// Each drill against a lab, writes per second, needs at rest.
     Cluster,
     /// The scheduler on small and large configurations.
     Scheduler,
@@ -78,7 +79,7 @@ fn main() -> ExitCode {
         Task::Bench {
             what: Benchmark::Cluster,
             runs,
-        } => bench::cluster(runs),
+        } => bench_cluster::cluster(runs),
         Task::Bench {
             what: Benchmark::Scheduler,
             runs,

@@ -1,6 +1,7 @@
 //! `sim` and `soak`: simulated clusters, and the proof that each checker can fail.
 
 use crate::{
+    bench_cluster::DRILLS,
     checks::{BUILD, executable},
     run::{self, Show, cargo},
     tally::Tally,
@@ -89,11 +90,23 @@ fn mutations() -> Vec<String> {
         .collect()
 }
 
-/// Seeds nobody tried yet and drills in a lab, in turn, until the time is over or something fails.
+/// What a cluster must bear for minutes on end.
+const ENDURANCE: [&[&str]; 2] = [
+    &["bench", "crashes", "--minutes", "5"],
+    &["bench", "busy", "--minutes", "10"],
+];
+
+/// What takes minutes once, then seeds nobody tried yet and drills in a lab, in turn, until the time is over
+/// or something fails.
 pub(crate) fn soak(minutes: u64, mut tally: Tally) -> Tally {
     let end = Instant::now() + Duration::from_secs(minutes * 60);
     let built = cargo(&["build", "--release", "--locked", "-p", "tools", "-p", "sim"]).status();
     tally.check("release build", built.is_ok_and(|s| s.success()));
+    for words in ENDURANCE {
+        let mut command = Command::new(executable("release"));
+        let outcome = run::run(command.args(words), Show::Everything, BUILD);
+        tally.check(&words.join(" "), outcome.ok);
+    }
     let mut seed = 1_000_000;
     while Instant::now() < end && tally.failed() == 0 {
         let round = SimArgs {
@@ -103,12 +116,7 @@ pub(crate) fn soak(minutes: u64, mut tally: Tally) -> Tally {
         };
         tally = sim(&round, tally);
         seed += 5000;
-        for drill in [
-            "node-crash",
-            "daemon-crash",
-            "resource-crash",
-            "planned-move",
-        ] {
+        for drill in DRILLS {
             let mut command = Command::new(executable("release"));
             let outcome = run::run(
                 command.args(["drill", drill, "--runs", "5"]),
