@@ -15,8 +15,8 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Between two sendings of a request that was not answered.
-const RESEND_MS: u64 = 1_000;
+/// Before a request that was not answered is sent again: at first, and at most, doubling in between.
+const RESEND_MS: [u64; 2] = [200, 1_600];
 /// Answers kept for callers whose first answer was lost.
 const ANSWERS: usize = 500;
 
@@ -37,6 +37,8 @@ struct Open {
     deadline_ms: u64,
     sent: Option<(Term, NodeName)>,
     again_ms: u64,
+    /// From the next sending to the one after it.
+    pause_ms: u64,
 }
 
 /// Where an answer goes.
@@ -148,6 +150,7 @@ impl Node {
                     deadline_ms: self.ms() + self.settings.request_timeout_ms,
                     sent: None,
                     again_ms: self.ms(),
+                    pause_ms: RESEND_MS[0],
                 };
                 self.requests.open.insert(id, open);
                 self.carry(id);
@@ -206,13 +209,14 @@ impl Node {
     /// Sends an open request (again).
     fn carry(&mut self, id: u64) {
         let target = self.whom_to_ask();
-        let again_ms = self.ms() + RESEND_MS;
+        let ms = self.ms();
         let request_id = self.requests.request_id(id);
         let me = self.me().clone();
         let Some(open) = self.requests.open.get_mut(&id) else {
             return;
         };
-        open.again_ms = again_ms;
+        open.again_ms = ms + open.pause_ms;
+        open.pause_ms = (2 * open.pause_ms).min(RESEND_MS[1]);
         let Some((term, name)) = target else {
             return;
         };
