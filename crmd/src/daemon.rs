@@ -240,7 +240,10 @@ impl Start<'_> {
     ) -> Result<Daemon, StartError> {
         let store = LogStore::open(&self.config.paths.state_dir.join("raft.redb"))?;
         let links = self.links()?;
-        let control = RaftControl::new(self.events.clone());
+        let control = RaftControl::new(
+            self.events.clone(),
+            Duration::from_millis(self.config.timing.raft_heartbeat_ms),
+        );
         let voters = Arc::new(VoterChanges::new());
         let empty = Snapshot {
             document: node.document(),
@@ -277,6 +280,7 @@ impl Start<'_> {
         tokio::spawn(storage_watch::watch(
             health,
             raft.clone(),
+            control.pace().clone(),
             stall,
             self.events.clone(),
         ));

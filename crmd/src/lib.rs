@@ -21,6 +21,7 @@ mod peer_link;
 mod peer_server;
 mod raft_control;
 mod raft_net;
+mod raft_pace;
 mod raft_types;
 mod realtime;
 mod schedule;

@@ -10,6 +10,7 @@ use crate::{
 };
 use crmd_core::{ids::NodeName, input::Input};
 use futures::{Stream, StreamExt};
+use openraft::raft::AppendEntriesResponse;
 use proto::peer::{
     Ack, Envelope, Hello, RaftMessage,
     peer_server::{Peer, PeerServer},
@@ -79,9 +80,6 @@ pub(crate) fn routes(hello: Hello, events: Events, links: Links, raft: RaftContr
     Routes::new(peer).add_service(raft)
 }
 
-/// So many beats get one answer; a link is given up after three without (the settings see to that).
-const BEATS_FOR_AN_ANSWER: usize = 2;
-
 #[derive(Debug)]
 struct PeerCalls {
     hello: Hello,
@@ -134,11 +132,8 @@ impl Peer for PeerCalls {
         let taken = request
             .into_inner()
             .map(move |envelope| envelope.and_then(|envelope| take(&events, &from, &envelope)));
-        // Empty answers now and then: the sender sees that its link works.
-        let answers = taken.enumerate().filter_map(|(count, taken)| {
-            let answered = taken.is_err() || count % BEATS_FOR_AN_ANSWER == 0;
-            std::future::ready(answered.then(|| taken.map(|()| Envelope::default())))
-        });
+        // An empty answer to each: the sender sees that its link works.
+        let answers = taken.map(|taken| taken.map(|()| Envelope::default()));
         Ok(Response::new(Box::pin(answers)))
     }
 
@@ -216,7 +211,11 @@ impl RaftService for RaftCalls {
         request: Request<RaftMessage>,
     ) -> Result<Response<RaftMessage>, Status> {
         let (raft, rpc) = self.take(request)?;
-        answer(raft.append_entries(rpc).await)
+        let result = raft.append_entries(rpc).await;
+        if !matches!(&result, Err(_) | Ok(AppendEntriesResponse::HigherVote(_))) {
+            self.raft.pace().heard();
+        }
+        answer(result)
     }
 
     async fn vote(&self, request: Request<RaftMessage>) -> Result<Response<RaftMessage>, Status> {

@@ -2,6 +2,7 @@
 
 use crate::{
     driver::{Ending, Event, Events},
+    raft_pace::Pace,
     raft_types::{Fact, Raft, TypeConfig},
 };
 use crmd_core::{
@@ -18,7 +19,10 @@ use openraft::{
     raft::TransferLeaderRequest,
     vote::RaftLeaderId,
 };
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 use tokio::sync::mpsc;
 
 /// A handle on Raft for the driver; it exists a moment before Raft does, because Raft's recovery
@@ -29,6 +33,8 @@ pub(crate) struct RaftControl {
     events: Events,
     proposals: mpsc::UnboundedSender<Proposal>,
     leading: Term,
+    pace: Pace,
+    heartbeat: Duration,
 }
 
 /// A proposal on its way; they enter the log in the order of the commands.
@@ -41,8 +47,8 @@ struct Proposal {
 }
 
 impl RaftControl {
-    /// Not connected yet.
-    pub(crate) fn new(events: Events) -> Self {
+    /// Not connected yet. `heartbeat`: from one of Raft's to the next.
+    pub(crate) fn new(events: Events, heartbeat: Duration) -> Self {
         let raft = Arc::<OnceLock<Raft>>::default();
         let (proposals, queue) = mpsc::unbounded_channel();
         tokio::spawn(propose_all(raft.clone(), events.clone(), queue));
@@ -51,12 +57,15 @@ impl RaftControl {
             events,
             proposals,
             leading: 0,
+            pace: Pace::new(),
+            heartbeat,
         }
     }
 
     /// Raft has started; from now on its view becomes events.
     pub(crate) fn connect(&self, raft: Raft) {
         tokio::spawn(watch(raft.clone(), self.events.clone()));
+        tokio::spawn(self.pace.clone().keep(raft.clone(), self.heartbeat));
         // Called once, by the daemon's start.
         let _ = self.raft.set(raft);
     }
@@ -64,6 +73,11 @@ impl RaftControl {
     /// The instance, once connected.
     pub(crate) fn raft(&self) -> Option<&Raft> {
         self.raft.get()
+    }
+
+    /// What is known of the leader's heartbeats.
+    pub(crate) fn pace(&self) -> &Pace {
+        &self.pace
     }
 
     /// The core has been told that it leads in this term: what it proposes from now on is meant for it.

@@ -4,22 +4,22 @@
 use crate::{
     driver::{Event, Events},
     log_store::Health,
+    raft_pace::Pace,
     raft_types::Raft,
 };
 use crmd_core::input::Input;
 use std::time::Duration;
 
 /// Looks until the daemon ends. `stall`: a write that takes longer is trouble.
-pub(crate) async fn watch(health: Health, raft: Raft, stall: Duration, events: Events) {
+pub(crate) async fn watch(health: Health, raft: Raft, pace: Pace, stall: Duration, events: Events) {
     let mut told = None;
     let mut steps_back = false;
     loop {
         let stalled = health.writing_for().filter(|taken| *taken >= stall);
         if stalled.is_some() != steps_back {
             steps_back = stalled.is_some();
-            let config = raft.runtime_config();
-            config.heartbeat(!steps_back);
-            config.elect(!steps_back);
+            pace.hold(steps_back);
+            raft.runtime_config().elect(!steps_back);
         }
         let trouble = health
             .trouble()

@@ -215,9 +215,12 @@ fn timing(config: &Config) -> Result<(), Wrong> {
     )?;
     at_least(
         ("link_stale_ms", t.link_stale_ms),
-        3,
-        ("heartbeat_interval_ms", t.heartbeat_interval_ms),
-        "or a link is given up between two acknowledgements: every second heartbeat gets one",
+        1,
+        (
+            "heartbeat_interval_ms + 1",
+            t.heartbeat_interval_ms.saturating_add(1),
+        ),
+        "or a link is given up between two heartbeats",
     )?;
     at_least(
         ("raft_election_min_ms", t.raft_election_min_ms),

@@ -51,7 +51,7 @@ pub struct Timing {
     /// Pause between two attempts to reach a node.
     pub reconnect_interval_ms: u64,
     /// A link on which no heartbeat was acknowledged for so long is avoided, and its connections are
-    /// replaced. At least three times `heartbeat_interval_ms`: every second one is acknowledged.
+    /// replaced. More than `heartbeat_interval_ms`.
     pub link_stale_ms: u64,
     /// Deadline of the TLS handshake of somebody who connects to us.
     pub handshake_timeout_ms: u64,
