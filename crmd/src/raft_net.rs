@@ -88,6 +88,18 @@ impl RaftNet {
             .max_encoding_message_size(MAX_MESSAGE_BYTES))
     }
 
+    /// Waits until the links have given up the connection they gave last: what is under way on it would
+    /// wait for an answer until its time is over.
+    fn given_up(&self) -> impl Future<Output = CallError> + use<> {
+        let (mut main, node) = (self.main.clone(), self.node.clone());
+        main.mark_unchanged();
+        async move {
+            // An error: the link is gone, with its connection.
+            let _ = main.changed().await;
+            Unreachable::from_string(format!("the connection to {node} was given up"))
+        }
+    }
+
     async fn call<Q, A, F>(
         &mut self,
         request: &Q,
@@ -103,8 +115,11 @@ impl RaftNet {
         let body = encode(request)?;
         let whole = async {
             let client = self.client(limit).await?;
-            let answer = send(client, message(body)).await;
-            decode(answer)
+            let given_up = self.given_up();
+            tokio::select! {
+                answer = send(client, message(body)) => decode(answer),
+                error = given_up => Err(error),
+            }
         };
         match timeout(limit, whole).await {
             Ok(answer) => Ok(answer?),
@@ -172,7 +187,11 @@ impl RaftNetworkV2<TypeConfig> for RaftNet {
         let send = async {
             let mut client = self.client(option.hard_ttl()).await?;
             let stream = tokio_stream::iter(messages);
-            decode(client.snapshot(stream).await)
+            let given_up = self.given_up();
+            tokio::select! {
+                answer = client.snapshot(stream) => decode(answer),
+                error = given_up => Err(error),
+            }
         };
         tokio::select! {
             closed = cancel => Err(closed.into()),
