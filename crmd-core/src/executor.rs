@@ -6,6 +6,7 @@
 //! decides what should run.
 
 use crate::{
+    alerts,
     command::{AgentAction, Command, ExecId, Severity},
     history::{self, Execution},
     ids::{Incarnation, Life, NodeName, Now, Term},
@@ -35,6 +36,8 @@ pub(crate) struct Executor {
     next_call: i64,
     lease: bool,
     outbox: Vec<(NodeName, Message)>,
+    /// What people may want to be told of.
+    events: Vec<alerts::Event>,
 }
 
 /// One resource.
@@ -90,6 +93,7 @@ impl Executor {
             next_call: 1,
             lease: false,
             outbox: Vec::new(),
+            events: Vec::new(),
         }
     }
 
@@ -405,6 +409,11 @@ impl Executor {
         std::mem::take(&mut self.outbox)
     }
 
+    /// Operations with news that have ended since the last call.
+    pub(crate) fn take_events(&mut self) -> Vec<alerts::Event> {
+        std::mem::take(&mut self.events)
+    }
+
     /// Starts whatever may start.
     pub(crate) fn begin_all(&mut self, now: Now, own: &mut Own, out: &mut Vec<Command>) {
         let idle = self
@@ -511,6 +520,7 @@ impl Executor {
         };
         if !current.unwanted && self.is_news(now, &current, outcome) {
             self.record(now, &current, outcome, own, out);
+            self.events.extend(event(&self.me, &current.job, outcome));
         }
         out.push(Command::Journal(JournalRecord::Ended { exec }));
         if current.job.action.operation == "notify"
@@ -712,6 +722,18 @@ impl Job {
             _ => true,
         }
     }
+}
+
+/// What people may be told of it; of what was ended on request nothing.
+fn event(me: &NodeName, job: &Job, outcome: &AgentOutcome) -> Option<alerts::Event> {
+    (outcome.status != ExecStatus::Cancelled).then(|| alerts::Event::Resource {
+        node: me.clone(),
+        resource: job.action.resource.clone(),
+        operation: job.action.operation.clone(),
+        interval_ms: job.action.interval_ms,
+        target_rc: job.target_rc,
+        outcome: outcome.clone(),
+    })
 }
 
 /// Raises the fail count beside the history, in the same change of status.

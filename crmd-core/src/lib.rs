@@ -9,6 +9,7 @@
 //! the shell's business.
 
 mod admission;
+pub mod alerts;
 pub mod command;
 mod coordinator;
 mod dispatch;

@@ -6,6 +6,7 @@
 
 use crate::{
     agents::Agents,
+    alerts::Alerts,
     cib_file::CibFile,
     clock,
     fencing::Fencing,
@@ -105,6 +106,8 @@ pub(crate) struct Effects {
     pub(crate) journal: Journal,
     /// Running agents.
     pub(crate) agents: Agents,
+    /// Alert agents.
+    pub(crate) alerts: Alerts,
     /// The fencing daemon.
     pub(crate) fencing: Fencing,
     /// `cib.xml`.
@@ -238,6 +241,7 @@ impl Driver {
                 }
             }
             Command::Changed { configuration } => self.publish(configuration),
+            Command::Alert(calls) => effects.alerts.tell(calls),
             Command::Exit { reason } => self.ending = Some(Ending::Left(reason)),
             Command::Log { severity, text } => log(severity, &text),
         }

@@ -5,6 +5,7 @@
 //! core's.
 
 mod agents;
+mod alerts;
 mod cib_file;
 mod clock;
 pub mod daemon;
