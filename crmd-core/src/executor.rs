@@ -8,6 +8,7 @@
 use crate::{
     alerts,
     command::{AgentAction, Command, ExecId, Severity},
+    figures::Operations,
     history::{self, Execution},
     ids::{Incarnation, Life, NodeName, Now, Term},
     input::{AgentOutcome, ExecStatus},
@@ -38,6 +39,7 @@ pub(crate) struct Executor {
     outbox: Vec<(NodeName, Message)>,
     /// What people may want to be told of.
     events: Vec<alerts::Event>,
+    operations: Operations,
 }
 
 /// One resource.
@@ -94,6 +96,7 @@ impl Executor {
             lease: false,
             outbox: Vec::new(),
             events: Vec::new(),
+            operations: Operations::new(),
         }
     }
 
@@ -518,6 +521,7 @@ impl Executor {
         let Some(current) = slot.current.take_if(|c| c.exec == exec) else {
             return;
         };
+        self.count(&current.job, outcome);
         if !current.unwanted && self.is_news(now, &current, outcome) {
             self.record(now, &current, outcome, own, out);
             self.events.extend(event(&self.me, &current.job, outcome));
@@ -537,6 +541,24 @@ impl Executor {
             ));
         }
         self.begin(now, &resource, own, out);
+    }
+
+    fn count(&mut self, job: &Job, outcome: &AgentOutcome) {
+        let result = match outcome.status {
+            ExecStatus::Cancelled => "cancelled",
+            ExecStatus::TimedOut => "timed-out",
+            _ if job.has_failed(outcome) => "failed",
+            _ => "ok",
+        };
+        let key = (job.action.operation.clone(), result);
+        let executions = self.operations.entry(key).or_default();
+        executions.count += 1;
+        executions.total_ms += outcome.exec_ms;
+    }
+
+    /// What has run here so far.
+    pub(crate) fn operations(&self) -> &Operations {
+        &self.operations
     }
 
     /// Plans the next run of a recurring operation; its result is news only if it differs from the last.

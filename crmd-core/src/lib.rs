@@ -19,6 +19,7 @@ mod evaluate;
 mod executor;
 mod expiry;
 mod fencing;
+pub mod figures;
 mod history;
 mod host;
 pub mod ids;

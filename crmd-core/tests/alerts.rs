@@ -1,5 +1,7 @@
 //! What a daemon tells its alert agents, and that it tells it once.
 
+#![allow(clippy::unwrap_used)] // nothing here but tests
+
 use cib::Element;
 use crmd_core::{
     Identity, Node,
@@ -91,13 +93,13 @@ impl Daemon {
         self.give(Input::Applied { index, entry });
     }
 
-    fn from_b(&mut self, message: Message) {
+    fn hear_b(&mut self, message: Message) {
         let from: NodeName = "b".into();
         self.give(Input::Received { from, message });
     }
 
     fn beat(&mut self, number: u64) {
-        self.from_b(Message::Beat(Beat {
+        self.hear_b(Message::Beat(Beat {
             term: 0,
             coordinator: None,
             stamp: stamp(number, 0),
@@ -202,10 +204,15 @@ fn fencing_is_told_once_and_not_when_it_was_before_this_daemon() {
     daemon.beat(1);
     daemon.told();
     fence(&mut daemon, "i1", BEGAN_S - 10);
-    assert_eq!(daemon.told(), ["2 node b lost"], "replayed: only the member is news");
+    assert_eq!(
+        daemon.told(),
+        ["2 node b lost"],
+        "replayed: only the member is news"
+    );
     fence(&mut daemon, "i2", BEGAN_S + 10);
     fenced(&mut daemon, "i2", BEGAN_S + 12);
-    let expected = "3 fencing b reboot reboot of b by a with pdu for the cluster: OK (verified off)";
+    let expected =
+        "3 fencing b reboot reboot of b by a with pdu for the cluster: OK (verified off)";
     assert_eq!(daemon.told(), [expected]);
 }
 
@@ -215,7 +222,7 @@ fn attributes_are_told_when_they_change() {
     daemon.beat(1);
     daemon.told();
     let attributes = [("ping".to_owned(), "1".to_owned())].into();
-    daemon.from_b(Message::StatusFull(NodeStatus {
+    daemon.hear_b(Message::StatusFull(NodeStatus {
         stamp: stamp(1, 1),
         resources: [].into(),
         attributes,
@@ -230,8 +237,8 @@ fn attributes_are_told_when_they_change() {
         to: stamp(1, 2),
         changes: vec![change],
     };
-    daemon.from_b(delta.clone());
-    daemon.from_b(delta);
+    daemon.hear_b(delta.clone());
+    daemon.hear_b(delta);
     assert_eq!(daemon.told(), ["2 attribute b ping 2"]);
 }
 
@@ -246,7 +253,7 @@ fn run(daemon: &mut Daemon, number: u64, operation: &str, interval_ms: u64, targ
         timeout_ms: 20_000,
         parameters: [].into(),
     };
-    daemon.from_b(Message::Order {
+    daemon.hear_b(Message::Order {
         term: 1,
         life: life("a", 1),
         order: Order {
@@ -300,5 +307,8 @@ fn operations_are_told_where_they_ran_and_monitors_when_they_change() {
     assert_eq!(end(&mut daemon, 0), NOTHING, "as before");
     daemon.wait(500);
     let failed = end(&mut daemon, 7);
-    assert!(failed[0].ends_with("resource a web monitor not running"), "{failed:?}");
+    assert!(
+        failed[0].ends_with("resource a web monitor not running"),
+        "{failed:?}"
+    );
 }

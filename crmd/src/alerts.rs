@@ -110,6 +110,12 @@ impl Alerts {
         if timeout(limit, self.all_ended()).await.is_ok() {
             return;
         }
+        self.end_all();
+        // SIGKILL follows the grace; more cannot be done.
+        let _ = timeout(2 * GRACE, self.all_ended()).await;
+    }
+
+    fn end_all(&self) {
         let mut state = self.state();
         let left = state.queue.clear();
         tracing::warn!(
@@ -118,9 +124,6 @@ impl Alerts {
             "the daemon ends: alert agents that run are ended, waiting ones are not called"
         );
         state.running.values().for_each(Canceller::cancel);
-        drop(state);
-        // SIGKILL follows the grace; more cannot be done.
-        let _ = timeout(2 * GRACE, self.all_ended()).await;
     }
 
     async fn all_ended(&self) {

@@ -14,6 +14,7 @@ use crate::{
     local_server::{self, Calls},
     log_store::{LogStore, OpenError},
     membership::VoterChanges,
+    metrics,
     peer_link::Patience,
     peer_server,
     raft_control::RaftControl,
@@ -258,7 +259,7 @@ impl Start<'_> {
         };
         let (published_sender, published) = watch::channel(empty);
         // Bound before Raft starts, so that an address in use is found before anything happens.
-        let servers = self.serve(&links, &control, published)?;
+        let mut servers = self.serve(&links, &control, published)?;
         let alerts = self.alerts();
         let effects = Effects {
             links: links.clone(),
@@ -292,6 +293,15 @@ impl Start<'_> {
             self.events.clone(),
         ));
         voters.connect(raft.clone());
+        if let Some(settings) = self.config.metrics {
+            let sources = metrics::Sources {
+                events: self.events.clone(),
+                raft: control,
+                links,
+                alerts: alerts.clone(),
+            };
+            servers.push(tokio::spawn(metrics::serve(settings, sources)));
+        }
         Ok(Daemon {
             events: self.events,
             driver,

@@ -21,6 +21,7 @@ use crmd_core::{
     Node,
     command::{Command, Severity},
     entry::Entry,
+    figures::Figures,
     input::{ClientId, Input},
     request::{Request, Response},
     view::NodeView,
@@ -56,6 +57,11 @@ pub(crate) enum Event {
     View {
         /// Where it goes.
         reply: oneshot::Sender<NodeView>,
+    },
+    /// What metrics show.
+    Figures {
+        /// Where it goes.
+        reply: oneshot::Sender<Figures>,
     },
     /// End the daemon; resources run on.
     Stop(Ending),
@@ -179,6 +185,7 @@ impl Driver {
             }
             Event::Snapshot { reply } => answer(reply, self.node.snapshot()),
             Event::View { reply } => answer(reply, self.node.view(clock::now())),
+            Event::Figures { reply } => answer(reply, self.node.figures(clock::now())),
             Event::Stop(ending) => self.ending = Some(ending),
         }
     }

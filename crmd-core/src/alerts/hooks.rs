@@ -58,7 +58,10 @@ impl Node {
     pub(crate) fn alert_member(&mut self, event: &membership::Event) {
         match event {
             membership::Event::Up(node) => self.alert_is_member(node, true),
-            membership::Event::Lost(node) => self.alert_is_member(node, false),
+            membership::Event::Lost(node) => {
+                self.counters.losses += 1;
+                self.alert_is_member(node, false);
+            }
             membership::Event::NewLife(node) => {
                 self.alert_is_member(node, false);
                 self.alert_is_member(node, true);
@@ -126,17 +129,18 @@ impl Node {
             return;
         };
         // What a person confirms is that the node is off.
-        let action = match record.action.as_str() {
-            "confirm" => "off",
-            other => other,
+        let (action, origin) = match record.action.as_str() {
+            "confirm" => ("off".to_owned(), record.origin.clone()),
+            other => (other.to_owned(), record.origin.clone()),
         };
+        self.counters.fenced(&action, entry);
         if target == self.me() && action != "on" {
             return;
         }
         let event = Event::Fencing {
             target: target.clone(),
-            action: action.to_owned(),
-            origin: record.origin.clone(),
+            action,
+            origin,
             device: device.clone(),
             by: by.clone(),
             result: result.clone(),
