@@ -45,8 +45,20 @@ pub(crate) struct Sources {
     pub(crate) alerts: Alerts,
 }
 
+/// Who has the figures.
+pub(crate) trait Scraped: Clone + Send + Sync + 'static {
+    /// All of them, now; nothing: the daemon is ending.
+    fn text(&self) -> impl Future<Output = Option<String>> + Send;
+}
+
+impl Scraped for Sources {
+    async fn text(&self) -> Option<String> {
+        gather::all(self).await
+    }
+}
+
 /// Serves until the runtime ends.
-pub(crate) async fn serve(settings: Settings, sources: Sources) {
+pub(crate) async fn serve(settings: Settings, sources: impl Scraped) {
     let listener = listen(&settings).await;
     if settings.listen.ip().is_loopback() {
         tracing::info!(address = %settings.listen, "metrics are offered on this host");
@@ -101,7 +113,7 @@ async fn listen(settings: &Settings) -> TcpListener {
 }
 
 /// One connection; what goes wrong on it concerns its other end.
-async fn converse(stream: TcpStream, sources: Sources, limit: Duration) {
+async fn converse(stream: TcpStream, sources: impl Scraped, limit: Duration) {
     let service = service_fn(move |request| {
         let sources = sources.clone();
         async move { Ok::<_, Infallible>(answer(&request, &sources).await) }
@@ -109,12 +121,14 @@ async fn converse(stream: TcpStream, sources: Sources, limit: Duration) {
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limit)
+        // Scrapes are rare; an open connection would only hold a place.
+        .keep_alive(false)
         .max_buf_size(16 * 1024)
         .serve_connection(TokioIo::new(stream), service)
         .await;
 }
 
-async fn answer(request: &Request<Incoming>, sources: &Sources) -> Response<Full<Bytes>> {
+async fn answer(request: &Request<Incoming>, sources: &impl Scraped) -> Response<Full<Bytes>> {
     if request.uri().path() != "/metrics" {
         return plain(StatusCode::NOT_FOUND, "the figures are at /metrics\n");
     }
@@ -124,7 +138,7 @@ async fn answer(request: &Request<Incoming>, sources: &Sources) -> Response<Full
         refusal.headers_mut().insert(ALLOW, allowed);
         return refusal;
     }
-    match gather::all(sources).await {
+    match sources.text().await {
         Some(text) => respond(StatusCode::OK, TEXT, text.into()),
         None => plain(StatusCode::SERVICE_UNAVAILABLE, "the daemon is ending\n"),
     }
@@ -145,3 +159,6 @@ fn respond(status: StatusCode, form: &'static str, body: Bytes) -> Response<Full
     response.headers_mut().insert(CONTENT_TYPE, form);
     response
 }
+
+#[cfg(test)]
+mod tests;
