@@ -5,10 +5,10 @@
 //! for another life are refused (7, 13); nothing is brought up without a lease (27). It never
 //! decides what should run.
 
+mod told;
+
 use crate::{
-    alerts,
     command::{AgentAction, Command, ExecId, Severity},
-    figures::Operations,
     history::{self, Execution},
     ids::{Incarnation, Life, NodeName, Now, Term},
     input::{AgentOutcome, ExecStatus},
@@ -17,6 +17,7 @@ use crate::{
     status::Own,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use told::Told;
 
 /// Key in an order's `record` that says how a failure raises the fail count: `INFINITY`, or a
 /// number to add. It is not written to the history.
@@ -37,9 +38,7 @@ pub(crate) struct Executor {
     next_call: i64,
     lease: bool,
     outbox: Vec<(NodeName, Message)>,
-    /// What people may want to be told of.
-    events: Vec<alerts::Event>,
-    operations: Operations,
+    told: Told,
 }
 
 /// One resource.
@@ -95,8 +94,7 @@ impl Executor {
             next_call: 1,
             lease: false,
             outbox: Vec::new(),
-            events: Vec::new(),
-            operations: Operations::new(),
+            told: Told::default(),
         }
     }
 
@@ -412,11 +410,6 @@ impl Executor {
         std::mem::take(&mut self.outbox)
     }
 
-    /// Operations with news that have ended since the last call.
-    pub(crate) fn take_events(&mut self) -> Vec<alerts::Event> {
-        std::mem::take(&mut self.events)
-    }
-
     /// Starts whatever may start.
     pub(crate) fn begin_all(&mut self, now: Now, own: &mut Own, out: &mut Vec<Command>) {
         let idle = self
@@ -521,10 +514,10 @@ impl Executor {
         let Some(current) = slot.current.take_if(|c| c.exec == exec) else {
             return;
         };
-        self.count(&current.job, outcome);
+        self.told.count(&current.job, outcome);
         if !current.unwanted && self.is_news(now, &current, outcome) {
             self.record(now, &current, outcome, own, out);
-            self.events.extend(event(&self.me, &current.job, outcome));
+            self.told.news(&self.me, &current.job, outcome);
         }
         out.push(Command::Journal(JournalRecord::Ended { exec }));
         if current.job.action.operation == "notify"
@@ -541,24 +534,6 @@ impl Executor {
             ));
         }
         self.begin(now, &resource, own, out);
-    }
-
-    fn count(&mut self, job: &Job, outcome: &AgentOutcome) {
-        let result = match outcome.status {
-            ExecStatus::Cancelled => "cancelled",
-            ExecStatus::TimedOut => "timed-out",
-            _ if job.has_failed(outcome) => "failed",
-            _ => "ok",
-        };
-        let key = (job.action.operation.clone(), result);
-        let executions = self.operations.entry(key).or_default();
-        executions.count += 1;
-        executions.total_ms += outcome.exec_ms;
-    }
-
-    /// What has run here so far.
-    pub(crate) fn operations(&self) -> &Operations {
-        &self.operations
     }
 
     /// Plans the next run of a recurring operation; its result is news only if it differs from the last.
@@ -744,18 +719,6 @@ impl Job {
             _ => true,
         }
     }
-}
-
-/// What people may be told of it; of what was ended on request nothing.
-fn event(me: &NodeName, job: &Job, outcome: &AgentOutcome) -> Option<alerts::Event> {
-    (outcome.status != ExecStatus::Cancelled).then(|| alerts::Event::Resource {
-        node: me.clone(),
-        resource: job.action.resource.clone(),
-        operation: job.action.operation.clone(),
-        interval_ms: job.action.interval_ms,
-        target_rc: job.target_rc,
-        outcome: outcome.clone(),
-    })
 }
 
 /// Raises the fail count beside the history, in the same change of status.
