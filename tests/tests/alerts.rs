@@ -17,8 +17,8 @@ use tests::{
 
 const WEB: &str = r#"<primitive id="web" class="ocf" provider="systole" type="Audited"><operations><op id="web-monitor" name="monitor" interval="1s" timeout="10s"/></operations></primitive>"#;
 
-/// Writes its variables as a line into a file of its node.
-const TELLS: &str = "env | grep '^CRM_alert_\\|^mood=' | sort | tr '\\n' '|' >> /run/lab/agents/told.$(hostname)\necho >> /run/lab/agents/told.$(hostname)";
+/// Writes its variables as a line into a file of its node: in one write, for several may write at once.
+const TELLS: &str = "line=$(env | grep '^CRM_alert_\\|^mood=' | sort | tr '\\n' '|')\necho \"$line\" >> /run/lab/agents/told.$(hostname)";
 
 /// An event as an agent was told of it.
 type Told = BTreeMap<String, String>;
@@ -267,6 +267,47 @@ fn a_hung_agent_is_ended_at_its_time_and_delays_nothing() {
     assert!(!lost, "nobody was taken for lost");
 }
 
+const FLOODED: &str = r#"<alert id="hangs" path="/run/lab/agents/hangs"><select><select_attributes/></select></alert>
+    <alert id="tells" path="/run/lab/agents/tells"/>"#;
+
+#[test]
+fn more_events_than_an_agent_can_take_are_dropped_and_said() {
+    let Some(program) = executable("a flood of alerts") else {
+        return;
+    };
+    let agents = [("hangs", "sleep 765432"), ("tells", TELLS)];
+    let alerted = Alerted::up(&program, &agents, FLOODED);
+    let home = alerted.cluster.place("web");
+    let others = alerted.others(&home);
+    let flood = "for i in $(seq 300); do attrd_updater -n flood -U $i || exit 1; done";
+    alerted.on(others[0], flood);
+    for node in NODES {
+        eventually(&format!("{node} says that it drops events"), || {
+            let log = alerted.log(node);
+            log.lines()
+                .any(|l| l.contains("events are dropped") && l.contains("hangs"))
+        });
+        let lost = alerted.log(node).contains(": lost");
+        assert!(!lost, "{node} took nobody for lost");
+    }
+    let before = Instant::now();
+    let killed = alerted.cluster.lab.lab("kill", &[&home]);
+    assert_eq!(killed.code, Some(0), "{}", killed.text);
+    eventually("the service runs elsewhere and that is told", || {
+        let told = |node: &&str| {
+            !alerted
+                .about(node, &[("task", "start"), ("rsc", "web")])
+                .is_empty()
+        };
+        others.iter().any(told)
+    });
+    let took = before.elapsed();
+    assert!(took < Duration::from_secs(8), "{took:?}");
+    for node in others {
+        alerted.once(node, &[("kind", "fencing"), ("node", &home)]);
+    }
+}
+
 /// The value of a sample; nothing if it is not there.
 fn figure(text: &str, sample: &str) -> Option<f64> {
     let line = text.lines().find_map(|l| l.strip_prefix(sample));
@@ -295,15 +336,17 @@ fn a_scrape_shows_a_failure() {
         alerted.on(node, "kill -KILL $(pgrep -f '^crmd --config')");
         eventually("metrics", || scrape(&alerted, node).is_some());
     }
+    let online = |node: &&str| format!("systole_member{{node=\"{node}\",state=\"online\"}}");
+    eventually("every member is shown", || {
+        let text = scrape(&alerted, &home).unwrap_or_default();
+        let shown = |node| figure(&text, &online(node)) == Some(1.0);
+        NODES.iter().all(shown) && figure(&text, "systole_quorate") == Some(1.0)
+    });
     alerted.cluster.rest();
     let before = scrape(&alerted, &home).unwrap();
     let value = |text: &str, sample: &str| {
         figure(text, sample).unwrap_or_else(|| panic!("{sample} is missing in\n{text}"))
     };
-    for node in NODES {
-        let sample = format!("systole_member{{node=\"{node}\",state=\"online\"}}");
-        assert_eq!(value(&before, &sample), 1.0);
-    }
     assert_eq!(value(&before, "systole_quorate"), 1.0);
     assert!(value(&before, "systole_raft_term") >= 1.0);
     assert!(value(&before, "systole_raft_applied_index") >= 1.0);
