@@ -1,6 +1,7 @@
 //! Everything a core asks its shell to do, as plain data, in the order in which it must happen.
 
 use crate::{
+    alerts::Call,
     entry::Entry,
     ids::{NodeName, RaftId, Term},
     input::ClientId,
@@ -99,6 +100,8 @@ pub enum Command {
         /// Configuration (and not only status).
         configuration: bool,
     },
+    /// Tell alert agents; nobody waits for them.
+    Alert(Vec<Call>),
     /// Leave the daemon: everything is stopped and committed.
     Exit {
         /// Why, for the log.

@@ -628,6 +628,8 @@ impl Node {
         let actions = decision.graph.synapses.len();
         c.transition = Some(Transition::new(id, decision.graph));
         if actions > 0 {
+            self.counters.transitions += 1;
+            self.counters.steps += actions as u64;
             let text = format!("transition {id} in term {}: {actions} steps", c.term);
             self.log(Severity::Info, text);
         }

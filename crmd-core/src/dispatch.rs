@@ -461,6 +461,7 @@ impl Node {
         whole: bool,
     ) {
         self.isolated_moved(node);
+        self.alert_attributes(node, changes, whole);
         if self.coordinator.is_none() {
             return;
         }

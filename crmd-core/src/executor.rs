@@ -5,6 +5,8 @@
 //! for another life are refused (7, 13); nothing is brought up without a lease (27). It never
 //! decides what should run.
 
+mod told;
+
 use crate::{
     command::{AgentAction, Command, ExecId, Severity},
     history::{self, Execution},
@@ -15,6 +17,7 @@ use crate::{
     status::Own,
 };
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use told::Told;
 
 /// Key in an order's `record` that says how a failure raises the fail count: `INFINITY`, or a
 /// number to add. It is not written to the history.
@@ -35,6 +38,7 @@ pub(crate) struct Executor {
     next_call: i64,
     lease: bool,
     outbox: Vec<(NodeName, Message)>,
+    told: Told,
 }
 
 /// One resource.
@@ -90,6 +94,7 @@ impl Executor {
             next_call: 1,
             lease: false,
             outbox: Vec::new(),
+            told: Told::default(),
         }
     }
 
@@ -509,8 +514,10 @@ impl Executor {
         let Some(current) = slot.current.take_if(|c| c.exec == exec) else {
             return;
         };
+        self.told.count(&current.job, outcome);
         if !current.unwanted && self.is_news(now, &current, outcome) {
             self.record(now, &current, outcome, own, out);
+            self.told.news(&self.me, &current.job, outcome);
         }
         out.push(Command::Journal(JournalRecord::Ended { exec }));
         if current.job.action.operation == "notify"

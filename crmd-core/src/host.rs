@@ -48,6 +48,9 @@ impl Node {
                 format!("{me}: the disk is in order again"),
             ),
         }
+        if trouble.is_some() && self.storage_trouble.is_none() {
+            self.counters.storage_troubles += 1;
+        }
         self.storage_trouble = trouble;
         self.membership.hurry(self.now.mono_ms);
     }

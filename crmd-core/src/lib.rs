@@ -9,6 +9,7 @@
 //! the shell's business.
 
 mod admission;
+pub mod alerts;
 mod changes;
 pub mod command;
 mod coordinator;
@@ -19,6 +20,7 @@ mod evaluate;
 mod executor;
 mod expiry;
 mod fencing;
+pub mod figures;
 mod history;
 mod host;
 pub mod ids;

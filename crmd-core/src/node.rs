@@ -1,12 +1,14 @@
 //! The core of one node's daemon: passes every input to the parts it concerns and gathers their commands.
 
 use crate::{
+    alerts::Alerts,
     command::{Command, ProposalId, RunId, Severity},
     coordinator::Coordinator,
     document::{self, Shown, Standing},
     entry::{Entry, Member},
     evaluate,
     executor::Executor,
+    figures::Counters,
     ids::{Incarnation, Index, Life, NodeName, Now, RaftId, Term},
     input::Input,
     isolated::Isolated,
@@ -62,6 +64,8 @@ pub struct Node {
     pub(crate) coordinator: Option<Coordinator>,
     pub(crate) requests: Requests,
     pub(crate) isolated: Isolated,
+    pub(crate) alerts: Alerts,
+    pub(crate) counters: Counters,
     pub(crate) out: Vec<Command>,
     ready: VecDeque<Command>,
     next_run: RunId,
@@ -89,6 +93,8 @@ impl Node {
             executor: Executor::new(me.clone(), life, incarnation),
             requests: Requests::new(&identity),
             isolated: Isolated::default(),
+            alerts: Alerts::new(now.wall_s),
+            counters: Counters::default(),
             identity,
             settings,
             now,
@@ -138,6 +144,7 @@ impl Node {
             self.others.bury(&node, ended);
         }
         self.peers_changed();
+        self.check_alerts();
         self.out.push(Command::Changed {
             configuration: true,
         });
@@ -323,7 +330,14 @@ impl Node {
     }
 
     fn applied(&mut self, index: Index, entry: &Entry) {
+        let known = self.is_known_fencing(entry);
         let configuration = self.state.apply(index, entry);
+        if configuration {
+            self.check_alerts();
+        }
+        if !known {
+            self.alert_applied(entry);
+        }
         match entry {
             Entry::MemberAdded(_) | Entry::MemberRemoved { .. } => self.peers_changed(),
             Entry::FenceResult { target, .. } => self.life_ended(target),
@@ -348,6 +362,7 @@ impl Node {
         self.others.bury(target, member.ended);
         if self.membership.end_life(target, member.ended) {
             self.fail_orders_to(target, "its life is over");
+            self.alert_is_member(target, false);
         }
     }
 
@@ -379,6 +394,7 @@ impl Node {
                 self.out.push(Command::Campaign);
             }
             self.coordinator_event(&event);
+            self.alert_member(&event);
         }
     }
 
@@ -426,6 +442,11 @@ impl Node {
         }
         let content = self.beat_content();
         self.membership.beat_if_due(ms, &content, &mut self.out);
+        self.alert_operations();
+        if self.has_lease() {
+            let me = self.me().clone();
+            self.alert_is_member(&me, true);
+        }
         if std::mem::take(&mut self.status_changed) {
             self.out.push(Command::Changed {
                 configuration: false,

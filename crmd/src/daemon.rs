@@ -2,6 +2,7 @@
 
 use crate::{
     agents::{self, Agents},
+    alerts::{self, Alerts},
     cib_file::CibFile,
     clock,
     driver::{Driver, Effects, Ending, Event, EventQueue, Events, Snapshot},
@@ -13,6 +14,7 @@ use crate::{
     local_server::{self, Calls},
     log_store::{LogStore, OpenError},
     membership::VoterChanges,
+    metrics,
     peer_link::Patience,
     peer_server,
     raft_control::RaftControl,
@@ -104,6 +106,9 @@ pub struct Daemon {
     events: Events,
     driver: JoinHandle<Ending>,
     servers: Vec<JoinHandle<()>>,
+    alerts: Alerts,
+    /// How long alert agents may take when the daemon ends.
+    alerts_limit: Duration,
     raft: Raft,
     _lock: Lock,
 }
@@ -157,6 +162,11 @@ impl Daemon {
         for server in &self.servers {
             server.abort();
         }
+        let alerts_limit = match ending {
+            Ending::Broken(_) => Duration::ZERO,
+            Ending::Asked | Ending::Left(_) => self.alerts_limit,
+        };
+        self.alerts.finish(alerts_limit).await;
         if timeout(SHUTDOWN_LIMIT, self.raft.shutdown()).await.is_err() {
             tracing::warn!("Raft did not end in time; its log is durable all the same");
         }
@@ -252,7 +262,8 @@ impl Start<'_> {
         };
         let (published_sender, published) = watch::channel(empty);
         // Bound before Raft starts, so that an address in use is found before anything happens.
-        let servers = self.serve(&links, &control, published)?;
+        let mut servers = self.serve(&links, &control, published)?;
+        let alerts = self.alerts();
         let effects = Effects {
             links: links.clone(),
             raft: control.clone(),
@@ -264,6 +275,7 @@ impl Start<'_> {
                 self.events.clone(),
                 self.life,
             ),
+            alerts: alerts.clone(),
             fencing: self.fencing(),
             cib_file: CibFile::start(&self.config.paths.state_dir),
             published: published_sender,
@@ -285,10 +297,21 @@ impl Start<'_> {
             self.events.clone(),
         ));
         voters.connect(raft.clone());
+        if let Some(settings) = self.config.metrics {
+            let sources = metrics::Sources {
+                events: self.events.clone(),
+                raft: control,
+                links,
+                alerts: alerts.clone(),
+            };
+            servers.push(tokio::spawn(metrics::serve(settings, sources)));
+        }
         Ok(Daemon {
             events: self.events,
             driver,
             servers,
+            alerts,
+            alerts_limit: Duration::from_millis(self.config.alerts.finish_timeout_ms),
             raft,
             _lock: lock,
         })
@@ -363,6 +386,16 @@ impl Start<'_> {
             self.config.timing.local_connect_timeout_ms,
             self.config.paths.run_dir.join("fence-devices"),
         )
+    }
+
+    fn alerts(&self) -> Alerts {
+        let settings = &self.config.alerts;
+        let limits = alerts::Limits {
+            parallel: settings.parallel,
+            parallel_per_alert: settings.parallel_per_alert,
+            queue_per_alert: settings.queue_per_alert,
+        };
+        Alerts::new(limits, &self.life.id, self.hello.incarnation > 1)
     }
 
     fn fencing(&self) -> Fencing {

@@ -6,6 +6,7 @@
 
 use crate::{
     agents::Agents,
+    alerts::Alerts,
     cib_file::CibFile,
     clock,
     fencing::Fencing,
@@ -20,6 +21,7 @@ use crmd_core::{
     Node,
     command::{Command, Severity},
     entry::Entry,
+    figures::Figures,
     input::{ClientId, Input},
     request::{Request, Response},
     view::NodeView,
@@ -55,6 +57,11 @@ pub(crate) enum Event {
     View {
         /// Where it goes.
         reply: oneshot::Sender<NodeView>,
+    },
+    /// What metrics show.
+    Figures {
+        /// Where it goes.
+        reply: oneshot::Sender<Figures>,
     },
     /// End the daemon; resources run on.
     Stop(Ending),
@@ -105,6 +112,8 @@ pub(crate) struct Effects {
     pub(crate) journal: Journal,
     /// Running agents.
     pub(crate) agents: Agents,
+    /// Alert agents.
+    pub(crate) alerts: Alerts,
     /// The fencing daemon.
     pub(crate) fencing: Fencing,
     /// `cib.xml`.
@@ -176,6 +185,7 @@ impl Driver {
             }
             Event::Snapshot { reply } => answer(reply, self.node.snapshot()),
             Event::View { reply } => answer(reply, self.node.view(clock::now())),
+            Event::Figures { reply } => answer(reply, self.node.figures(clock::now())),
             Event::Stop(ending) => self.ending = Some(ending),
         }
     }
@@ -238,6 +248,7 @@ impl Driver {
                 }
             }
             Command::Changed { configuration } => self.publish(configuration),
+            Command::Alert(calls) => effects.alerts.tell(calls),
             Command::Exit { reason } => self.ending = Some(Ending::Left(reason)),
             Command::Log { severity, text } => log(severity, &text),
         }

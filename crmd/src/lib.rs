@@ -5,6 +5,7 @@
 //! core's.
 
 mod agents;
+mod alerts;
 mod cib_file;
 mod clock;
 pub mod daemon;
@@ -17,6 +18,7 @@ mod links;
 mod local_server;
 mod log_store;
 mod membership;
+mod metrics;
 mod peer_link;
 mod peer_server;
 mod raft_control;

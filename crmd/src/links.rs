@@ -33,6 +33,19 @@ struct Inner {
     peers: Mutex<BTreeMap<NodeName, PeerLink>>,
 }
 
+/// One link to a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LinkState {
+    /// The member.
+    pub(crate) peer: String,
+    /// Which of its addresses, from 0.
+    pub(crate) link: usize,
+    /// Whether beats over it are acknowledged.
+    pub(crate) up: bool,
+    /// How often it was lost.
+    pub(crate) losses: u64,
+}
+
 impl Links {
     /// No peer yet.
     pub(crate) fn new(own: NodeName, wire: Wire, patience: Patience, events: Events) -> Self {
@@ -92,6 +105,22 @@ impl Links {
             Some(peer) => peer.deliver(body),
             None => tracing::debug!(%to, "no link to this node: message dropped"),
         }
+    }
+
+    /// Every link to every member.
+    pub(crate) fn states(&self) -> Vec<LinkState> {
+        let mut states = Vec::new();
+        for (peer, connections) in self.peers().iter() {
+            for (link, (up, losses)) in connections.states().enumerate() {
+                states.push(LinkState {
+                    peer: peer.to_string(),
+                    link,
+                    up,
+                    losses,
+                });
+            }
+        }
+        states
     }
 
     /// Where a host may answer a probe.

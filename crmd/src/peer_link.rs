@@ -49,6 +49,8 @@ pub(crate) struct PeerLink {
     beat: watch::Sender<Bytes>,
     outbox: Arc<Outbox>,
     main: Latest<Connection>,
+    health: Vec<Health>,
+    patience: Patience,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -77,13 +79,13 @@ impl PeerLink {
         let (beat, beats) = watch::channel(Bytes::new());
         let (main_sender, main) = watch::channel(None);
         let outbox = Arc::new(Outbox::default());
-        let health = node.addresses.iter().map(|_| Health::default()).collect();
+        let health: Vec<Health> = node.addresses.iter().map(|_| Health::default()).collect();
         let keeper = Keeper {
             node: node.clone(),
             wire: wire.clone(),
             patience,
             reporter,
-            health,
+            health: health.clone(),
         };
         let mut tasks = vec![tokio::spawn(
             keeper.clone().keep_main(main_sender, outbox.clone()),
@@ -97,6 +99,8 @@ impl PeerLink {
             beat,
             outbox,
             main,
+            health,
+            patience,
             tasks,
         }
     }
@@ -114,6 +118,12 @@ impl PeerLink {
     /// The main connection, as it comes and goes.
     pub(crate) fn main(&self) -> Latest<Connection> {
         self.main.clone()
+    }
+
+    /// For each link: whether beats over it are acknowledged, and how often it was lost.
+    pub(crate) fn states(&self) -> impl Iterator<Item = (bool, u64)> {
+        let lost = self.patience.lost;
+        self.health.iter().map(move |h| (h.fresh(lost), h.losses()))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     driver::{Ending, Event, Events},
+    metrics::Histogram,
     raft_pace::Pace,
     raft_types::{Fact, Raft, TypeConfig},
 };
@@ -21,7 +22,7 @@ use openraft::{
 };
 use std::{
     sync::{Arc, OnceLock},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::mpsc;
 
@@ -35,6 +36,20 @@ pub(crate) struct RaftControl {
     leading: Term,
     pace: Pace,
     heartbeat: Duration,
+    latency: Arc<Histogram>,
+}
+
+/// Raft's own view in numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RaftFigures {
+    /// Its term.
+    pub(crate) term: Term,
+    /// Last index in the log.
+    pub(crate) last_index: Index,
+    /// Last index applied.
+    pub(crate) applied_index: Index,
+    /// Last index in the newest snapshot.
+    pub(crate) snapshot_index: Index,
 }
 
 /// A proposal on its way; they enter the log in the order of the commands.
@@ -44,6 +59,7 @@ struct Proposal {
     entry: Entry,
     /// Only as leader of this term: in a later one the entry might not fit the state any more.
     term: Term,
+    since: Instant,
 }
 
 impl RaftControl {
@@ -51,7 +67,9 @@ impl RaftControl {
     pub(crate) fn new(events: Events, heartbeat: Duration) -> Self {
         let raft = Arc::<OnceLock<Raft>>::default();
         let (proposals, queue) = mpsc::unbounded_channel();
-        tokio::spawn(propose_all(raft.clone(), events.clone(), queue));
+        let latency = Arc::<Histogram>::default();
+        let observer = latency.clone();
+        tokio::spawn(propose_all(raft.clone(), events.clone(), queue, observer));
         Self {
             raft,
             events,
@@ -59,6 +77,7 @@ impl RaftControl {
             leading: 0,
             pace: Pace::new(),
             heartbeat,
+            latency,
         }
     }
 
@@ -80,6 +99,23 @@ impl RaftControl {
         &self.pace
     }
 
+    /// Its view in numbers, once connected.
+    pub(crate) fn figures(&self) -> Option<RaftFigures> {
+        let metrics = self.raft.get()?.metrics();
+        let now = metrics.borrow_watched();
+        Some(RaftFigures {
+            term: now.current_term,
+            last_index: now.last_log_index.unwrap_or(0),
+            applied_index: now.last_applied.map_or(0, |id| id.index),
+            snapshot_index: now.snapshot.map_or(0, |id| id.index),
+        })
+    }
+
+    /// How long proposals of this node took to be committed.
+    pub(crate) fn latency(&self) -> &Histogram {
+        &self.latency
+    }
+
     /// The core has been told that it leads in this term: what it proposes from now on is meant for it.
     pub(crate) fn leads_in(&mut self, term: Term) {
         self.leading = term;
@@ -87,9 +123,14 @@ impl RaftControl {
 
     /// Appends to the log; the outcome comes as an event.
     pub(crate) fn propose(&self, id: ProposalId, entry: Entry) {
-        let term = self.leading;
+        let proposal = Proposal {
+            id,
+            entry,
+            term: self.leading,
+            since: Instant::now(),
+        };
         // The queue is closed only when the runtime ends.
-        let _ = self.proposals.send(Proposal { id, entry, term });
+        let _ = self.proposals.send(proposal);
     }
 
     /// Stands for election at once. The followers would refuse a vote while the lost leader's lease
@@ -136,16 +177,22 @@ async fn propose_all(
     raft: Arc<OnceLock<Raft>>,
     events: Events,
     mut queue: mpsc::UnboundedReceiver<Proposal>,
+    latency: Arc<Histogram>,
 ) {
     while let Some(proposal) = queue.recv().await {
-        let id = proposal.id;
+        let (id, since) = (proposal.id, proposal.since);
         let outcome = match raft.get() {
             Some(raft) => submit(raft, proposal).await,
             None => Err(ProposeError::NotLeader(None)),
         };
         match outcome {
             Ok(answer) => {
-                tokio::spawn(report(events.clone(), id, answer));
+                let (events, latency) = (events.clone(), latency.clone());
+                tokio::spawn(async move {
+                    if report(events, id, answer).await {
+                        latency.observe(since.elapsed());
+                    }
+                });
             }
             Err(error) => send_outcome(&events, id, Err(error)),
         }
@@ -167,13 +214,16 @@ async fn submit(raft: &Raft, proposal: Proposal) -> Result<Answer, ProposeError>
     Ok(answer)
 }
 
-async fn report(events: Events, id: ProposalId, answer: Answer) {
+/// Whether it was committed.
+async fn report(events: Events, id: ProposalId, answer: Answer) -> bool {
     let result = match answer.await {
         Ok(Ok(response)) => Ok(response.log_id.index),
         Ok(Err(error)) => Err(explain(error)),
         Err(_) => Err(ProposeError::Failed("Raft has ended".to_owned())),
     };
+    let committed = result.is_ok();
     send_outcome(&events, id, result);
+    committed
 }
 
 fn explain(error: ClientWriteError<TypeConfig>) -> ProposeError {

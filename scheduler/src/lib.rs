@@ -53,6 +53,7 @@ pub use simulate::{Executed, Failing, Step, count_failure, simulate, simulate_wi
 
 use cib::Element;
 use graph::Graph;
+use std::collections::BTreeMap;
 
 /// What one run decided, and why.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -71,6 +72,32 @@ pub struct Decision {
 #[must_use]
 pub fn show_moment(at_s: i64) -> String {
     dates::show(at_s)
+}
+
+/// The name-value pairs in all blocks called `kind` under `parent` that apply at the moment `now_s` (seconds
+/// since the epoch), for what belongs to no node and no resource. `id-ref` is looked up in `document`.
+#[must_use]
+pub fn named_values(
+    document: &Element,
+    parent: &Element,
+    kind: &str,
+    now_s: i64,
+) -> BTreeMap<String, String> {
+    let context = rules::Context {
+        now_s,
+        ..rules::Context::default()
+    };
+    let mut values = BTreeMap::new();
+    nvpairs::unpack(
+        &nvpairs::Ids::new(document),
+        parent,
+        kind,
+        None,
+        &context,
+        &mut rules::Recheck::default(),
+        &mut values,
+    );
+    values
 }
 
 /// Runs the scheduler for the moment `now_s` (seconds since the epoch).

@@ -151,7 +151,7 @@ impl World<'_> {
                 self.end_daemon(node, false);
                 self.come_back(node);
             }
-            Command::Changed { .. } | Command::Log { .. } => {}
+            Command::Changed { .. } | Command::Log { .. } | Command::Alert(_) => {}
         }
     }
 

@@ -11,9 +11,11 @@
 //! # Ok::<(), transport::config::ConfigError>(())
 //! ```
 
+mod alerts;
 mod check;
 mod timing;
 
+pub use alerts::{Alerts, Metrics};
 pub(crate) use check::bad_name;
 pub use timing::Timing;
 
@@ -50,6 +52,12 @@ pub struct Config {
     /// Time-outs.
     #[serde(default, skip_serializing_if = "is_default")]
     pub timing: Timing,
+    /// How alert agents are called.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub alerts: Alerts,
+    /// Figures for Prometheus; nothing: none are offered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<Metrics>,
 }
 
 /// The cluster this node belongs to.

@@ -53,6 +53,11 @@ fn lay_out(dir: &Path, executable: &Path) -> io::Result<()> {
         0o755,
     )?;
     copy_all(
+        &root.join("agents/alerts"),
+        &dir.join("share/systole/alerts"),
+        0o755,
+    )?;
+    copy_all(
         &root.join("packaging/systemd"),
         &dir.join("lib/systemd/system"),
         0o644,

@@ -1,6 +1,13 @@
 //! Whether a link to a peer works, told by the acknowledgements of the beats sent over it.
 
-use std::{future::pending, sync::Arc, time::Duration};
+use std::{
+    future::pending,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
@@ -8,7 +15,7 @@ use tokio::{
 
 /// What is known of one link; clones share it.
 #[derive(Clone, Debug)]
-pub(super) struct Health(Arc<watch::Sender<State>>);
+pub(super) struct Health(Arc<watch::Sender<State>>, Arc<AtomicU64>);
 
 #[derive(Clone, Copy, Debug)]
 struct State {
@@ -24,7 +31,7 @@ impl Default for Health {
             epoch: 0,
             acked: None,
         };
-        Self(Arc::new(watch::Sender::new(state)))
+        Self(Arc::new(watch::Sender::new(state)), Arc::default())
     }
 }
 
@@ -45,6 +52,16 @@ impl Health {
     /// The connection ended.
     pub(super) fn closed(&self) {
         self.0.send_modify(|s| s.acked = None);
+    }
+
+    /// The link is lost once more.
+    pub(super) fn lost(&self) {
+        self.1.fetch_add(1, Relaxed);
+    }
+
+    /// How often it was lost.
+    pub(super) fn losses(&self) -> u64 {
+        self.1.load(Relaxed)
     }
 
     /// Which connection it is.

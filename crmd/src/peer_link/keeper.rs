@@ -177,6 +177,7 @@ impl Keeper {
             } else {
                 "no other link works"
             };
+            health.lost();
             let lost_ms = patience.lost.as_millis();
             tracing::warn!(
                 "link {link} to {peer} ({address}) is lost: no beat was acknowledged for {lost_ms} ms; {rest}"

@@ -154,6 +154,8 @@ impl Init {
             paths,
             members: vec![member],
             timing: Timing::default(),
+            alerts: Default::default(),
+            metrics: None,
         })
     }
 }

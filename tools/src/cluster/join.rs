@@ -168,6 +168,8 @@ fn configuration(joined: &Joined, newcomer: Newcomer, paths: transport::config::
         paths,
         members: joined.members.clone(),
         timing: Timing::default(),
+        alerts: Default::default(),
+        metrics: None,
     }
 }
 

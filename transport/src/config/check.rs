@@ -109,7 +109,33 @@ pub(super) fn sense(config: &Config) -> Result<(), Wrong> {
     }
     ports(&config.ports)?;
     members(config)?;
+    alerts(config)?;
     timing(config)
+}
+
+fn alerts(config: &Config) -> Result<(), Wrong> {
+    for (key, value) in config.alerts.must_not_be_zero() {
+        if value == 0 {
+            let reason = "0 would let no agent run; leave <alerts> out of the CIB for that".into();
+            return Err(Wrong::new("alerts", key, reason));
+        }
+    }
+    let Some(metrics) = &config.metrics else {
+        return Ok(());
+    };
+    if metrics.listen.port() == 0 {
+        let reason = "port 0 is another one at each start; give one, for example 9664".into();
+        return Err(Wrong::new("metrics", "listen", reason));
+    }
+    if metrics.request_timeout_ms == 0 || metrics.connections == 0 {
+        let reason = "0 would let nobody be answered".into();
+        let key = match metrics.connections {
+            0 => "connections",
+            _ => "request_timeout_ms",
+        };
+        return Err(Wrong::new("metrics", key, reason));
+    }
+    Ok(())
 }
 
 fn name(table: &'static str, key: &'static str, value: &str) -> Result<(), Wrong> {

@@ -16,6 +16,7 @@ fn the_example_shows_every_default() {
     assert_eq!(config.timing, Timing::default());
     assert_eq!(config.ports, Ports::default());
     assert_eq!(config.paths, Paths::default());
+    assert_eq!(config.alerts, Alerts::default());
     let every = toml::Table::try_from(Timing::default()).unwrap();
     let shown: toml::Table = EXAMPLE.parse().unwrap();
     let shown = shown["timing"].as_table().unwrap();
@@ -36,6 +37,23 @@ fn every_timeout_of_the_example_is_explained() {
         } else {
             explained = line.starts_with('#');
         }
+    }
+}
+
+#[test]
+fn metrics_are_off_unless_asked_for() {
+    assert_eq!(parse(EXAMPLE).unwrap().metrics, None);
+    let with = |table: &str| parse(&format!("{EXAMPLE}\n[metrics]\n{table}"));
+    let metrics = with(r#"listen = "127.0.0.1:9664""#)
+        .unwrap()
+        .metrics
+        .unwrap();
+    assert!(metrics.listen.ip().is_loopback());
+    assert_eq!(metrics.request_timeout_ms, 5_000);
+    assert_eq!(metrics.connections, 4);
+    for wrong in ["", "listen = \"127.0.0.1\"", "listen = \"127.0.0.1:0\""] {
+        let error = with(wrong).unwrap_err().to_string();
+        assert!(error.contains("metrics"), "{error}");
     }
 }
 

@@ -112,6 +112,8 @@ fn config(dir: &Path) -> Config {
         },
         members: vec![],
         timing: Timing::default(),
+        alerts: Default::default(),
+        metrics: None,
     }
 }
 
