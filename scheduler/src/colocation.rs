@@ -58,7 +58,9 @@ fn apply_this_with(c: &mut Cluster, ix: usize, rsc: RscIx) {
     let col = &c.colocations[ix];
     let (primary, score) = (col.primary, col.score);
     let keep = col.dependent_role >= Role::Promoted || score < 0 && score > -INFINITY;
-    assign(c, primary, None, true);
+    if c.rscs[primary].unassigned {
+        assign(c, primary, None, true);
+    }
     let archive = keep.then(|| c.rscs[rsc].allowed.clone());
     apply(c, rsc, primary, ix, true);
     if let Some(archive) = archive
@@ -117,9 +119,11 @@ fn collect_this_with(c: &Cluster, rsc: RscIx, origin: RscIx, out: &mut Vec<usize
             return;
         }
         Kind::Bundle => {
-            if crate::bundle::represents(c, rsc, origin) {
-                out.extend(&r.this_with);
-            }
+            let holds = |ix: &&usize| {
+                let role = c.colocations[**ix].dependent_role;
+                crate::bundle::represents(c, rsc, origin, role)
+            };
+            out.extend(r.this_with.iter().filter(holds));
             return;
         }
         Kind::Clone => out.extend(&r.this_with),
@@ -176,9 +180,11 @@ fn collect_with_this(c: &Cluster, rsc: RscIx, origin: RscIx, out: &mut Vec<usize
             return;
         }
         Kind::Bundle => {
-            if crate::bundle::represents(c, rsc, origin) {
-                out.extend(&r.with_this);
-            }
+            let holds = |ix: &&usize| {
+                let role = c.colocations[**ix].primary_role;
+                crate::bundle::represents(c, rsc, origin, role)
+            };
+            out.extend(r.with_this.iter().filter(holds));
             return;
         }
         Kind::Clone => out.extend(&r.with_this),
