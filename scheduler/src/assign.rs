@@ -316,6 +316,7 @@ fn resource_order(c: &mut Cluster) -> Vec<RscIx> {
     let mut order = c.top.clone();
     if c.options.placement != Placement::Default {
         utilization::sort_resources(c, &mut order);
+        c.top = order.clone();
     } else {
         order.sort_by_key(|rsc| std::cmp::Reverse(c.rscs[*rsc].priority));
     }

@@ -165,7 +165,7 @@ fn check_op(
     let expired = c.rscs[rsc].monitors_to_renew.iter();
     let mut expired = expired.filter(|(n, o, i)| (*n, o.as_str(), *i) == (node, name, interval_ms));
     if expired.next().is_some() {
-        force(c, rsc, Task::parse(name), interval_ms, node);
+        force(c, rsc, Task::parse(name), interval_ms);
         return true;
     }
     let Some(d) = compare(c, rsc, node, op, name, interval_ms) else {
@@ -173,7 +173,7 @@ fn check_op(
     };
     let task = Task::parse(name);
     if d.restart_changed {
-        force(c, rsc, task, interval_ms, node);
+        force(c, rsc, task, interval_ms);
     } else if !d.all_changed {
         return false;
     } else if interval_ms > 0 {
@@ -182,13 +182,14 @@ fn check_op(
     } else if d.reloadable {
         reload(c, rsc, node);
     } else {
-        force(c, rsc, task, interval_ms, node);
+        force(c, rsc, task, interval_ms);
     }
     true
 }
 
-fn force(c: &mut Cluster, rsc: RscIx, task: Task, interval_ms: u32, node: NodeIx) {
-    let ix = actions::action(c, rsc, task, interval_ms, Some(node), false);
+/// Has an operation done again, wherever the resource will be.
+fn force(c: &mut Cluster, rsc: RscIx, task: Task, interval_ms: u32) {
+    let ix = actions::action(c, rsc, task, interval_ms, None, false);
     actions::set_reason(c, ix, "resource definition change", true);
 }
 

@@ -287,7 +287,10 @@ fn restart_chain(c: &mut Cluster, probe: ActIx, from: ActIx) {
             continue;
         }
         let rsc = c.acts[after].rsc;
-        if let Some(rsc) = rsc.filter(|r| c.rscs[*r].kind == Kind::Primitive && *r != probed) {
+        let restarted = matches!(c.acts[after].task, Task::Start | Task::Promote);
+        if let Some(rsc) = rsc.filter(|r| c.rscs[*r].kind == Kind::Primitive && *r != probed)
+            && restarted
+        {
             for stop in find_actions(c, rsc, Task::Stop, 0) {
                 // What fencing implies has nothing to wait for.
                 if !c.acts[stop].pseudo {

@@ -488,7 +488,7 @@ fn downed(c: &Cluster, ix: ActIx) -> Vec<String> {
                 crate::remote::downed_by_fencing(c, node)
             }
         }
-        Task::Stop => crate::remote::downed_by_stop(c, ix),
+        Task::Stop if !a.pseudo => crate::remote::downed_by_stop(c, ix),
         _ => Vec::new(),
     }
 }
