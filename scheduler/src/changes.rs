@@ -79,8 +79,8 @@ fn check_resource(c: &mut Cluster, rsc: RscIx, node: NodeIx, xml: &Element) {
         return;
     }
     if agent_changed(c, rsc, xml) {
-        let stop = actions::stop(c, rsc, node, false);
-        actions::set_reason(c, stop, "resource definition change", true);
+        actions::stop(c, rsc, node, false);
+        c.rscs[rsc].start_pending = true;
         create::clean_up(c, rsc, node, false);
     }
     let mut ops: Vec<&Element> = xml.children_named("lrm_rsc_op").collect();
@@ -239,11 +239,46 @@ fn compare(
     let extra = !actions::read_op_meta(c, rsc, found, name, interval_ms)
         .params
         .is_empty();
+    if c.blotted && (all_changed || restart == Some(true)) && !public_changed(c, rsc, op, &params) {
+        return None;
+    }
     Some(Digests {
         all_changed,
         restart_changed: interval_ms == 0 && (restart == Some(true) || extra && all_changed),
         reloadable: restart.is_some(),
     })
+}
+
+/// Whether parameters differ that are not private, as far as the history of an operation tells.
+fn public_changed(
+    c: &Cluster,
+    rsc: RscIx,
+    op: &Element,
+    params: &BTreeMap<String, String>,
+) -> bool {
+    let Some(recorded) = op.attr("op-secure-digest") else {
+        return true;
+    };
+    let private: Vec<&str> = op
+        .attr("op-secure-params")
+        .map_or_else(Vec::new, |list| list.split_whitespace().collect());
+    // Executors of old told neither the cluster's own parameters nor time-outs.
+    let old = op.attr("crm_feature_set").is_some_and(older_than_3_16);
+    let device = c.rscs[rsc].is_fence_device;
+    let counts = |name: &str| {
+        let clusters = device && (name.starts_with("pcmk_") || name == "provides");
+        !private.contains(&name) && !(old && (clusters || name == "CRM_meta_timeout"))
+    };
+    let kept = params.iter().filter(|(name, _)| counts(name));
+    digest::of_parameters(kept.map(|(n, v)| (n.as_str(), v.as_str()))) != recorded
+}
+
+fn older_than_3_16(version: &str) -> bool {
+    let mut parts = version
+        .split('.')
+        .map(|part| part.parse::<u32>().unwrap_or(0));
+    let (major, minor) = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+    (major, minor) < (3, 16)
 }
 
 /// Whether a resource's parameters are not those an operation was done with.

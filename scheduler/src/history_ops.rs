@@ -283,6 +283,9 @@ fn read_lock(c: &mut Cluster, rsc: RscIx, node: NodeIx, at_s: i64) {
 pub(crate) fn clear_history(c: &mut Cluster, rsc: RscIx, node: NodeIx) {
     let key = format!("{}_lrm_delete_0", c.rscs[rsc].id);
     let ix = actions::keyed_action(c, rsc, Task::LrmDelete, key, Some(node), false);
+    if !c.acts[ix].on_dc {
+        c.acts[ix].extra.push(("on_fail", "ignore".to_owned()));
+    }
     c.acts[ix].on_dc = true;
     c.acts[ix].optional = false;
     c.acts[ix].runnable = true;

@@ -153,7 +153,14 @@ fn primitive(c: &mut Cluster, rsc: RscIx, out: &mut Vec<Planned>) {
     let migrate = on_node(c, rsc, Task::MigrateFrom, next)
         .filter(|ix| c.acts[*ix].runnable && !c.acts[*ix].optional);
     let start = on_node(c, rsc, Task::Start, next);
-    let stop = on_node(c, rsc, Task::Stop, current);
+    let starts = start.is_some_and(|ix| c.acts[ix].runnable);
+    let stop = on_node(c, rsc, Task::Stop, current.filter(|_| starts)).or_else(|| {
+        // Where it should be it goes on running; elsewhere it stops.
+        let elsewhere = c.rscs[rsc].stop_unexpected;
+        elsewhere
+            .then(|| on_node(c, rsc, Task::Stop, None))
+            .flatten()
+    });
     let promote = on_node(c, rsc, Task::Promote, next);
     let demote = on_node(c, rsc, Task::Demote, next);
     let pick = |name, origin, target, to| Change {

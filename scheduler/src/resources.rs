@@ -391,6 +391,10 @@ fn unpack_primitive(c: &mut Cluster, ix: RscIx, xml: &Element) {
     r.is_remote = is_remote;
     if is_remote {
         r.remote_reconnect_ms = reconnect_interval(xml);
+        if r.remote_reconnect_ms > 0 {
+            // The connection is tried again when its failure has expired.
+            r.failure_timeout_ms = i64::from(r.remote_reconnect_ms);
+        }
     }
     if r.is_fence_device && text("provides") == Some("unfencing") {
         r.provides_unfencing = true;

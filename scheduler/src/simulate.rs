@@ -257,14 +257,10 @@ fn take_down(cib: &mut Element, id: &str) {
     let Some(state) = node_state(cib, id) else {
         return;
     };
-    if state.attr("remote_node").is_some() || state.attr("in_ccm").is_none() {
-        state.set_attr("node_fenced", "1");
-    } else {
-        state.set_attr("in_ccm", "false");
-        state.set_attr("crmd", "offline");
-        state.set_attr("join", "down");
-        state.set_attr("expected", "down");
-    }
+    state.set_attr("in_ccm", "false");
+    state.set_attr("crmd", "offline");
+    state.set_attr("join", "down");
+    state.set_attr("expected", "down");
     state.retain_children(|child| !matches!(child.name(), "lrm" | "transient_attributes"));
 }
 

@@ -56,9 +56,11 @@ pub(crate) fn compare_free(c: &Cluster, a: NodeIx, b: NodeIx) -> Ordering {
 /// how strongly anywhere, from the best node down.
 pub(crate) fn sort_resources(c: &mut Cluster, order: &mut [RscIx]) {
     let mut nodes: Vec<NodeIx> = (0..c.nodes.len()).collect();
-    let none = NodeTable::default();
-    nodes.sort_by_key(|node| std::cmp::Reverse(c.can_run(*node)));
-    assign::sort_table(c, &none, &mut nodes, None);
+    let mut base = NodeTable::default();
+    for node in &nodes {
+        base.entry(*node, c.nodes[*node].score);
+    }
+    assign::sort_table(c, &base, &mut nodes, None);
     let mut keys: BTreeMap<RscIx, (i32, i32, Vec<i32>)> = BTreeMap::new();
     for rsc in order.iter().copied() {
         let mut table = c.rscs[rsc].allowed.clone();

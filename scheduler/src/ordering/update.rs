@@ -479,7 +479,7 @@ impl Updater {
         let Some(mut rsc) = a.rsc else {
             return;
         };
-        let (own, task) = (rsc, a.task);
+        let (own, task) = (c.uber_parent(rsc, false), a.task);
         while let Some(parent) = c.rscs[rsc].parent {
             rsc = parent;
         }
