@@ -510,7 +510,7 @@ fn on_failure(
 
 fn default_on_fail(c: &Cluster, rsc: RscIx, name: &str, interval_ms: u32) -> OnFail {
     let r = &c.rscs[rsc];
-    if r.container.is_some() && name != "stop" && r.is_remote {
+    if r.container.is_some() {
         return OnFail::RestartContainer;
     }
     let is_probe = name == "monitor" && interval_ms == 0;

@@ -17,7 +17,13 @@ pub(crate) fn schedule(c: &mut Cluster) {
     for at in 0..c.node_order.len() {
         let node = c.node_order[at];
         let n = &c.nodes[node];
-        if !n.online || n.pending || n.unclean || !n.probes {
+        if !n.online {
+            if crate::remote::connection_is_lost(c, node) {
+                crate::fencing::fence_node(c, node, "the connection is unrecoverable", false);
+            }
+            continue;
+        }
+        if n.unclean || !n.probes {
             continue;
         }
         for at in 0..c.top.len() {

@@ -160,8 +160,7 @@ fn inactive(c: &mut Cluster, rsc: RscIx, node: Option<NodeIx>, op: &OpDef) {
         if node == Some(other) {
             continue;
         }
-        let found = existing(c, rsc, op, other);
-        let optional = found.is_some_and(|ix| !c.acts[ix].reschedule);
+        let optional = existing(c, rsc, op, other).is_some();
         let mon = actions::action(c, rsc, Task::Monitor, op.interval_ms, Some(other), optional);
         target_rc(c, mon, "7");
         if c.rscs[rsc].managed {
@@ -175,11 +174,12 @@ fn inactive(c: &mut Cluster, rsc: RscIx, node: Option<NodeIx>, op: &OpDef) {
             if c.acts[stop].node != Some(other) {
                 continue;
             }
-            if !c.acts[stop].optional && !c.acts[stop].runnable {
+            if !c.acts[stop].optional && !c.acts[mon].optional && !c.acts[stop].runnable {
                 c.acts[mon].runnable = false;
             }
             if c.rscs[rsc].managed {
-                order_actions(c, stop, mon, ar::UNRUNNABLE_FIRST_BLOCKS);
+                let implied = ar::FIRST_IMPLIES_THEN | ar::UNRUNNABLE_FIRST_BLOCKS;
+                order_actions(c, stop, mon, implied);
             }
         }
         if !c.nodes[other].online || c.nodes[other].unclean {

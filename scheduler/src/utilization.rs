@@ -71,7 +71,11 @@ pub(crate) fn sort_resources(c: &mut Cluster, order: &mut [RscIx]) {
         };
         colocation::add_colocated(c, rsc, rsc, &mut table, None, 1.0, select);
         let score = |node: NodeIx| table.get(node).map_or(-INFINITY, |e| e.score);
-        let here = c.current_node_of(rsc).map_or(-INFINITY, score);
+        let place = match c.rscs[rsc].kind {
+            Kind::Primitive => c.current_node(rsc),
+            _ => c.rscs[rsc].running_on.first().copied(),
+        };
+        let here = place.map_or(-INFINITY, score);
         let all = nodes.iter().map(|node| score(*node)).collect();
         keys.insert(rsc, (c.rscs[rsc].priority, here, all));
     }

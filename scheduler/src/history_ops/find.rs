@@ -84,11 +84,11 @@ fn find_anonymous(c: &mut Cluster, node: NodeIx, clone: RscIx, base: &str) -> Rs
             }
             chosen = member_named(c, instance, base);
             if let Some(rsc) = chosen {
-                if !c.rscs[rsc].running_on.is_empty() {
-                    skip_free = true;
-                    chosen = None;
+                if c.rscs[rsc].running_on.is_empty() {
+                    break;
                 }
-                break;
+                skip_free = true;
+                chosen = None;
             }
         } else if !skip_free && free.is_none() && !c.rscs[instance].blocked {
             free = member_named(c, instance, base);

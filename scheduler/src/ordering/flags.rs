@@ -57,6 +57,21 @@ pub(crate) fn base_task(c: &Cluster, act: ActIx) -> Task {
     named.map_or(a.task, |(_, op)| original_task(Task::parse(op)))
 }
 
+/// The operation of a collection's instances that an action of it stands for: groups have completions of their own.
+pub(crate) fn part_task(c: &Cluster, rsc: RscIx, act: ActIx) -> Task {
+    let first = crate::bundle::instances(c, rsc).first().copied();
+    let a = &c.acts[act];
+    if first.is_none_or(|r| c.rscs[r].kind == Kind::Primitive) {
+        return base_task(c, act);
+    }
+    if !matches!(a.task, Task::Notify | Task::Notified) {
+        return a.task;
+    }
+    let mut told = a.extra.iter();
+    let named = told.find(|(name, _)| *name == "notify_key_operation");
+    named.map_or(a.task, |(_, op)| Task::parse(op))
+}
+
 fn of_group(c: &mut Cluster, rsc: RscIx, act: ActIx, node: Option<NodeIx>) -> Flags {
     let mut flags = Flags {
         optional: true,
@@ -90,7 +105,7 @@ fn of_collective(c: &mut Cluster, rsc: RscIx, act: ActIx, node: Option<NodeIx>) 
         runnable: true,
     };
     let mut any_runnable = false;
-    let task = base_task(c, act);
+    let task = part_task(c, rsc, act);
     for instance in crate::bundle::instances(c, rsc) {
         let wanted = node.filter(|_| c.rscs[instance].kind == Kind::Primitive);
         let Some(found) = first_action(c, instance, task, wanted) else {

@@ -430,7 +430,7 @@ impl Updater {
         };
         let key = c.key_of(edge.first);
         let current = key.ends_with("_stopped_0") || key.ends_with("_demoted_0");
-        let first_task = flags::base_task(c, edge.first);
+        let first_task = flags::part_task(c, first_rsc, edge.first);
         let then_task = c.acts[edge.then].task;
         for then_instance in crate::bundle::instances(c, then_rsc) {
             let found = instances::compatible(c, then_instance, first_rsc, Role::Unknown, current);
