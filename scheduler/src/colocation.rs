@@ -33,24 +33,20 @@ pub(crate) struct Select {
 pub(crate) fn apply_all(c: &mut Cluster, rsc: RscIx) {
     let this_with = this_with(c, rsc);
     let with_this = with_this(c, rsc);
-    let mandatory = |c: &Cluster, ix: usize| c.colocations[ix].score.abs() >= INFINITY;
-    for ix in this_with
-        .iter()
-        .filter(|ix| mandatory(c, **ix))
-        .copied()
-        .collect::<Vec<_>>()
-    {
-        apply_this_with(c, ix, rsc);
-    }
-    for ix in this_with
-        .into_iter()
-        .filter(|ix| !mandatory(c, *ix))
-        .collect::<Vec<_>>()
-    {
-        apply_this_with(c, ix, rsc);
-    }
-    for ix in with_this {
-        add_dependent_scores(c, ix, rsc);
+    // What must be is seen to first, so that as much as possible of it can be.
+    for mandatory in [true, false] {
+        let now =
+            |c: &Cluster, ix: &usize| (c.colocations[*ix].score.abs() >= INFINITY) == mandatory;
+        for ix in this_with.iter().copied() {
+            if now(c, &ix) {
+                apply_this_with(c, ix, rsc);
+            }
+        }
+        for ix in with_this.iter().copied() {
+            if now(c, &ix) {
+                add_dependent_scores(c, ix, rsc);
+            }
+        }
     }
 }
 

@@ -204,13 +204,14 @@ fn order_shutdown(c: &mut Cluster, node: NodeIx, shutdown: ActIx) {
         let (Some(at), Some(rsc)) = (a.node, a.rsc) else {
             continue;
         };
-        let lives_there = at == node || router(c, at) == Some(node);
-        if a.task != Task::Stop || !lives_there {
+        if a.task != Task::Stop || at != node {
             continue;
         }
-        if c.rscs[rsc].maintenance || !c.rscs[rsc].managed && !c.rscs[rsc].blocked {
+        let r = &c.rscs[rsc];
+        if r.maintenance || c.nodes[node].maintenance || !r.managed && !r.blocked {
             continue;
         }
+        c.acts[ix].optional = false;
         ordering::order_actions(c, ix, shutdown, ar::UNRUNNABLE_FIRST_BLOCKS | ar::ORDERED);
     }
 }

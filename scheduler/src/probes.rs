@@ -156,14 +156,19 @@ fn guest_settles_it(c: &mut Cluster, rsc: RscIx, node: NodeIx) -> bool {
     let Some(container) = c.nodes[node].connection.and_then(|r| c.rscs[r].container) else {
         return false;
     };
+    let top = probe_top(c, rsc);
     let r = &c.rscs[container];
     if r.role == Role::Stopped {
+        if r.assigned.is_some_and(|n| !r.known_on.contains(&n)) {
+            order_tasks(c, container, Task::Monitor, top, Task::Start, ar::ORDERED);
+        }
         return true;
     }
     let moves = r.assigned.is_some_and(|n| !r.running_on.contains(&n));
     let n = &c.nodes[node];
     if n.remote_requires_reset || n.unclean || r.failed || r.next_role == Role::Stopped || moves {
-        order_tasks(c, container, Task::Stop, rsc, Task::Start, ar::ORDERED);
+        // It may restart: then what was in it comes after.
+        order_tasks(c, container, Task::Stop, top, Task::Start, ar::ORDERED);
         return true;
     }
     false
