@@ -29,10 +29,14 @@ pub(crate) fn action(
         let a = &c.acts[*ix];
         a.task == task
             && a.interval_ms == interval_ms
-            && a.node == node
+            && (a.node == node || a.node.is_none() || node.is_none())
             && a.key.is_none()
             && a.name.is_none()
     });
+    if let Some(ix) = found.filter(|_| node.is_some()) {
+        // What was made before its place was known gets it now.
+        c.acts[ix].node = node;
+    }
     let ix = found.unwrap_or_else(|| new_action(c, rsc, task, interval_ms, node, None));
     refresh(c, ix, optional);
     ix
@@ -506,7 +510,7 @@ fn on_failure(
 
 fn default_on_fail(c: &Cluster, rsc: RscIx, name: &str, interval_ms: u32) -> OnFail {
     let r = &c.rscs[rsc];
-    if r.container.is_some() && name != "stop" && r.is_remote {
+    if r.container.is_some() {
         return OnFail::RestartContainer;
     }
     let is_probe = name == "monitor" && interval_ms == 0;

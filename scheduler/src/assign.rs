@@ -316,6 +316,7 @@ fn resource_order(c: &mut Cluster) -> Vec<RscIx> {
     let mut order = c.top.clone();
     if c.options.placement != Placement::Default {
         utilization::sort_resources(c, &mut order);
+        c.top = order.clone();
     } else {
         order.sort_by_key(|rsc| std::cmp::Reverse(c.rscs[*rsc].priority));
     }
@@ -516,7 +517,7 @@ pub(crate) fn place(
     let mut node = node;
     if let Some(wanted) = node
         && !force
-        && (!available(c, rsc, wanted, true, true))
+        && !acceptable(c, rsc, wanted)
     {
         node = None;
         if stop_if_fail {
@@ -549,6 +550,12 @@ pub(crate) fn place(
     utilization::consume(c, node, rsc);
     utilization::show_taken(c, node, rsc);
     !was_assigned || before != Some(node)
+}
+
+/// Whether a resource may be put on a node. Connections to guests are taken to come up.
+fn acceptable(c: &Cluster, rsc: RscIx, node: NodeIx) -> bool {
+    let banned = c.rscs[rsc].allowed.get(node).is_some_and(|e| e.score < 0);
+    !banned && (c.can_run(node) || c.is_guest(node))
 }
 
 /// Takes a resource off the node it was put on.

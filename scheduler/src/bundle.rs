@@ -57,15 +57,18 @@ pub(crate) fn parts(c: &Cluster, bundle: RscIx) -> Vec<RscIx> {
         .collect()
 }
 
-/// Whether the constraints of a bundle hold for a part of it: its containers and what runs inside.
-pub(crate) fn represents(c: &Cluster, bundle: RscIx, part: RscIx) -> bool {
-    if bundle == part || bundled(c, bundle) == Some(part) {
+/// Whether a bundle's colocation in `role` holds for a part of it: its containers have the place, what runs inside
+/// has the role.
+pub(crate) fn represents(c: &Cluster, bundle: RscIx, part: RscIx, role: Role) -> bool {
+    if bundle == part {
         return true;
     }
-    match replica_of(c, part) {
-        Some(replica) => replica.container == part || replica.child == Some(part),
-        None => false,
+    if role == Role::Promoted && bundled(c, bundle) == Some(part) {
+        return true;
     }
+    replica_of(c, part).is_some_and(|replica| {
+        replica.container == part || role == Role::Promoted && replica.child == Some(part)
+    })
 }
 
 /// Applies a location constraint to the parts of a bundle.
@@ -86,7 +89,7 @@ pub(crate) fn apply_location(c: &mut Cluster, bundle: RscIx, ix: usize) {
 
 /// Places a bundle: the containers first, then what belongs to each, then what runs inside.
 pub(crate) fn assign(c: &mut Cluster, bundle: RscIx, stop_if_fail: bool) {
-    if !c.rscs[bundle].unassigned || c.rscs[bundle].assigning {
+    if c.rscs[bundle].assigning {
         return;
     }
     c.rscs[bundle].assigning = true;

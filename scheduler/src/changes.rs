@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use cib::Element;
 
 use crate::{
-    actions, digest, failures,
-    history_ops::{self, Entry, base_name},
+    actions, create, digest, failures,
+    history_ops::{self, Entry},
     model::{Cluster, Kind, NodeIx, RscIx, Task, ar},
-    ordering::{order_action_task, order_tasks},
+    ordering::order_action_task,
     recurring, resources, score,
 };
 
@@ -18,6 +18,7 @@ pub(crate) fn check(c: &mut Cluster) {
     let Some(status) = cib.child("status") else {
         return;
     };
+    let by_name = by_name(c);
     for state in status.children_named("node_state") {
         let Some(node) = state.id().and_then(|id| c.node_ids.get(id)).copied() else {
             continue;
@@ -30,37 +31,57 @@ pub(crate) fn check(c: &mut Cluster) {
             .iter()
             .flat_map(|r| r.children_named("lrm_resource"))
         {
-            for rsc in matching(c, xml.id().unwrap_or("")) {
-                check_resource(c, rsc, node, xml);
+            // What has no operations has no history.
+            if xml.child("lrm_rsc_op").is_none() {
+                continue;
+            }
+            for rsc in xml
+                .id()
+                .and_then(|id| by_name.get(id))
+                .into_iter()
+                .flatten()
+            {
+                check_resource(c, *rsc, node, xml);
             }
         }
     }
 }
 
-fn matching(c: &Cluster, id: &str) -> Vec<RscIx> {
-    let mut out: Vec<RscIx> = c.rsc_ids.get(id).copied().into_iter().collect();
-    let base = base_name(id);
-    if let Some(zero) = c.rsc_ids.get(&format!("{base}:0")).copied() {
-        let clone = c.uber_parent(zero, false);
-        if !c.rscs[clone].unique {
-            for rsc in c.primitives(clone) {
-                if base_name(&c.rscs[rsc].id) == base && !out.contains(&rsc) {
-                    out.push(rsc);
-                }
-            }
+/// Primitives by their ids, and by the names they have in histories.
+fn by_name(c: &Cluster) -> BTreeMap<String, Vec<RscIx>> {
+    let mut out: BTreeMap<String, Vec<RscIx>> = BTreeMap::new();
+    for (ix, r) in c.rscs.iter().enumerate() {
+        if r.kind != Kind::Primitive {
+            continue;
+        }
+        out.entry(r.id.clone()).or_default().push(ix);
+        if let Some(name) = r.history_id.as_ref().filter(|name| **name != r.id) {
+            out.entry(name.clone()).or_default().push(ix);
         }
     }
-    out.retain(|r| c.rscs[*r].kind == Kind::Primitive);
     out
 }
 
 fn check_resource(c: &mut Cluster, rsc: RscIx, node: NodeIx, xml: &Element) {
-    if c.rscs[rsc].removed || !c.rscs[rsc].running_on.contains(&node) {
+    if c.rscs[rsc].removed {
+        let top = c.uber_parent(rsc, false);
+        let anonymous = c.rscs[top].kind == Kind::Clone && !c.rscs[top].unique;
+        // A surplus instance goes by a name that others need.
+        if !anonymous {
+            create::clean_up(c, rsc, node, false);
+        }
+        return;
+    }
+    if !c.rscs[rsc].running_on.contains(&node) {
+        if agent_changed(c, rsc, xml) {
+            create::clean_up(c, rsc, node, false);
+        }
         return;
     }
     if agent_changed(c, rsc, xml) {
-        agent_restart(c, rsc, node);
-        return;
+        actions::stop(c, rsc, node, false);
+        c.rscs[rsc].start_pending = true;
+        create::clean_up(c, rsc, node, false);
     }
     let mut ops: Vec<&Element> = xml.children_named("lrm_rsc_op").collect();
     let call = |op: &Element| {
@@ -85,13 +106,13 @@ fn check_resource(c: &mut Cluster, rsc: RscIx, node: NodeIx, xml: &Element) {
         }
         if interval_ms > 0 && (c.rscs[rsc].maintenance || c.nodes[node].maintenance) {
             schedule_cancel(c, rsc, node, op, name, interval_ms);
-        } else if interval_ms > 0
-            || matches!(name, "monitor" | "start" | "promote" | "migrate_from")
+        } else if (interval_ms > 0
+            || matches!(name, "monitor" | "start" | "promote" | "migrate_from"))
+            && check_op(c, rsc, node, op, name, interval_ms)
+            && failures::count(c, rsc, node, true).count > 0
         {
-            if failures::entry_failed(op) {
-                clear_if_changed(c, rsc, node, op, name, interval_ms);
-            }
-            check_op(c, rsc, node, op, name, interval_ms);
+            // What failed as it was may succeed as it is now.
+            actions::clear_failcount(c, rsc, node, "action definition changed");
         }
     }
 }
@@ -101,15 +122,6 @@ fn agent_changed(c: &Cluster, rsc: RscIx, xml: &Element) -> bool {
     xml.attr("type").is_some_and(|v| v != &*r.agent)
         || xml.attr("class").is_some_and(|v| v != &*r.class)
         || xml.attr("provider").map(str::to_owned) != r.provider.as_deref().map(str::to_owned)
-}
-
-fn agent_restart(c: &mut Cluster, rsc: RscIx, node: NodeIx) {
-    let delete = actions::action(c, rsc, Task::Delete, 0, Some(node), false);
-    c.acts[delete].optional = false;
-    order_tasks(c, rsc, Task::Stop, rsc, Task::Delete, ar::ORDERED);
-    order_tasks(c, rsc, Task::Delete, rsc, Task::Start, ar::ORDERED);
-    let stop = actions::stop(c, rsc, node, false);
-    actions::set_reason(c, stop, "resource definition change", true);
 }
 
 fn schedule_cancel(
@@ -135,53 +147,49 @@ struct Digests {
     reloadable: bool,
 }
 
-fn clear_if_changed(
+/// Compares one operation with the configuration. Whether it is not what it was.
+fn check_op(
     c: &mut Cluster,
     rsc: RscIx,
     node: NodeIx,
     op: &Element,
     name: &str,
     interval_ms: u32,
-) {
-    let changed = compare(c, rsc, node, op, name, interval_ms)
-        .is_some_and(|d| d.all_changed || d.restart_changed);
-    if changed && failures::count(c, rsc, node, true).count > 0 {
-        actions::clear_failcount(c, rsc, node, "action definition changed");
-    }
-}
-
-fn check_op(c: &mut Cluster, rsc: RscIx, node: NodeIx, op: &Element, name: &str, interval_ms: u32) {
+) -> bool {
     if interval_ms > 0 && actions::find_op(c, rsc, name, interval_ms, false).is_none() {
         if c.options.cancel_removed {
             schedule_cancel(c, rsc, node, op, name, interval_ms);
         }
-        return;
+        return true;
     }
     let expired = c.rscs[rsc].monitors_to_renew.iter();
     let mut expired = expired.filter(|(n, o, i)| (*n, o.as_str(), *i) == (node, name, interval_ms));
     if expired.next().is_some() {
-        return force(c, rsc, Task::parse(name), interval_ms, node);
+        force(c, rsc, Task::parse(name), interval_ms);
+        return true;
     }
     let Some(d) = compare(c, rsc, node, op, name, interval_ms) else {
-        return;
+        return false;
     };
     let task = Task::parse(name);
     if d.restart_changed {
-        force(c, rsc, task, interval_ms, node);
-    } else if d.all_changed {
-        if interval_ms > 0 {
-            let ix = actions::action(c, rsc, task, interval_ms, Some(node), true);
-            c.acts[ix].reschedule = true;
-        } else if d.reloadable {
-            reload(c, rsc, node);
-        } else {
-            force(c, rsc, task, interval_ms, node);
-        }
+        force(c, rsc, task, interval_ms);
+    } else if !d.all_changed {
+        return false;
+    } else if interval_ms > 0 {
+        let ix = actions::action(c, rsc, task, interval_ms, Some(node), true);
+        c.acts[ix].reschedule = true;
+    } else if d.reloadable {
+        reload(c, rsc, node);
+    } else {
+        force(c, rsc, task, interval_ms);
     }
+    true
 }
 
-fn force(c: &mut Cluster, rsc: RscIx, task: Task, interval_ms: u32, node: NodeIx) {
-    let ix = actions::action(c, rsc, task, interval_ms, Some(node), false);
+/// Has an operation done again, wherever the resource will be.
+fn force(c: &mut Cluster, rsc: RscIx, task: Task, interval_ms: u32) {
+    let ix = actions::action(c, rsc, task, interval_ms, None, false);
     actions::set_reason(c, ix, "resource definition change", true);
 }
 
@@ -219,18 +227,58 @@ fn compare(
     let params = digest_params(c, rsc, node, name, interval_ms);
     let all = digest::of_parameters(params.iter().map(|(n, v)| (n.as_str(), v.as_str())));
     let restart = op.attr("op-restart-digest").map(|known| {
-        let listed = op.attr("op-force-restart").unwrap_or("");
-        let names: Vec<&str> = listed.split_whitespace().collect();
-        let kept = params.iter().filter(|(n, _)| names.contains(&n.as_str()));
+        let listed = op.attr("op-force-restart");
+        let names: Option<Vec<&str>> = listed.map(|l| l.split_whitespace().collect());
+        let counts = |n: &str| names.as_ref().is_none_or(|names| names.contains(&n));
+        let kept = params.iter().filter(|(n, _)| counts(n));
         digest::of_parameters(kept.map(|(n, v)| (n.as_str(), v.as_str()))) != known
     });
     let all_changed = all != recorded;
+    // Parameters of the operation alone take effect only when it is done again.
+    let found = actions::find_op(c, rsc, name, interval_ms, true);
+    let extra = !actions::read_op_meta(c, rsc, found, name, interval_ms)
+        .params
+        .is_empty();
+    if c.blotted && (all_changed || restart == Some(true)) && !public_changed(c, rsc, op, &params) {
+        return None;
+    }
     Some(Digests {
         all_changed,
-        restart_changed: restart.unwrap_or(false) && interval_ms == 0 && all_changed
-            || restart == Some(true) && interval_ms == 0,
+        restart_changed: interval_ms == 0 && (restart == Some(true) || extra && all_changed),
         reloadable: restart.is_some(),
     })
+}
+
+/// Whether parameters differ that are not private, as far as the history of an operation tells.
+fn public_changed(
+    c: &Cluster,
+    rsc: RscIx,
+    op: &Element,
+    params: &BTreeMap<String, String>,
+) -> bool {
+    let Some(recorded) = op.attr("op-secure-digest") else {
+        return true;
+    };
+    let private: Vec<&str> = op
+        .attr("op-secure-params")
+        .map_or_else(Vec::new, |list| list.split_whitespace().collect());
+    // Executors of old told neither the cluster's own parameters nor time-outs.
+    let old = op.attr("crm_feature_set").is_some_and(older_than_3_16);
+    let device = c.rscs[rsc].is_fence_device;
+    let counts = |name: &str| {
+        let clusters = device && (name.starts_with("pcmk_") || name == "provides");
+        !private.contains(&name) && !(old && (clusters || name == "CRM_meta_timeout"))
+    };
+    let kept = params.iter().filter(|(name, _)| counts(name));
+    digest::of_parameters(kept.map(|(n, v)| (n.as_str(), v.as_str()))) != recorded
+}
+
+fn older_than_3_16(version: &str) -> bool {
+    let mut parts = version
+        .split('.')
+        .map(|part| part.parse::<u32>().unwrap_or(0));
+    let (major, minor) = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
+    (major, minor) < (3, 16)
 }
 
 /// Whether a resource's parameters are not those an operation was done with.

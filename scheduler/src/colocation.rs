@@ -33,24 +33,20 @@ pub(crate) struct Select {
 pub(crate) fn apply_all(c: &mut Cluster, rsc: RscIx) {
     let this_with = this_with(c, rsc);
     let with_this = with_this(c, rsc);
-    let mandatory = |c: &Cluster, ix: usize| c.colocations[ix].score.abs() >= INFINITY;
-    for ix in this_with
-        .iter()
-        .filter(|ix| mandatory(c, **ix))
-        .copied()
-        .collect::<Vec<_>>()
-    {
-        apply_this_with(c, ix, rsc);
-    }
-    for ix in this_with
-        .into_iter()
-        .filter(|ix| !mandatory(c, *ix))
-        .collect::<Vec<_>>()
-    {
-        apply_this_with(c, ix, rsc);
-    }
-    for ix in with_this {
-        add_dependent_scores(c, ix, rsc);
+    // What must be is seen to first, so that as much as possible of it can be.
+    for mandatory in [true, false] {
+        let now =
+            |c: &Cluster, ix: &usize| (c.colocations[*ix].score.abs() >= INFINITY) == mandatory;
+        for ix in this_with.iter().copied() {
+            if now(c, &ix) {
+                apply_this_with(c, ix, rsc);
+            }
+        }
+        for ix in with_this.iter().copied() {
+            if now(c, &ix) {
+                add_dependent_scores(c, ix, rsc);
+            }
+        }
     }
 }
 
@@ -58,7 +54,9 @@ fn apply_this_with(c: &mut Cluster, ix: usize, rsc: RscIx) {
     let col = &c.colocations[ix];
     let (primary, score) = (col.primary, col.score);
     let keep = col.dependent_role >= Role::Promoted || score < 0 && score > -INFINITY;
-    assign(c, primary, None, true);
+    if c.rscs[primary].unassigned {
+        assign(c, primary, None, true);
+    }
     let archive = keep.then(|| c.rscs[rsc].allowed.clone());
     apply(c, rsc, primary, ix, true);
     if let Some(archive) = archive
@@ -117,9 +115,11 @@ fn collect_this_with(c: &Cluster, rsc: RscIx, origin: RscIx, out: &mut Vec<usize
             return;
         }
         Kind::Bundle => {
-            if crate::bundle::represents(c, rsc, origin) {
-                out.extend(&r.this_with);
-            }
+            let holds = |ix: &&usize| {
+                let role = c.colocations[**ix].dependent_role;
+                crate::bundle::represents(c, rsc, origin, role)
+            };
+            out.extend(r.this_with.iter().filter(holds));
             return;
         }
         Kind::Clone => out.extend(&r.this_with),
@@ -176,9 +176,11 @@ fn collect_with_this(c: &Cluster, rsc: RscIx, origin: RscIx, out: &mut Vec<usize
             return;
         }
         Kind::Bundle => {
-            if crate::bundle::represents(c, rsc, origin) {
-                out.extend(&r.with_this);
-            }
+            let holds = |ix: &&usize| {
+                let role = c.colocations[**ix].primary_role;
+                crate::bundle::represents(c, rsc, origin, role)
+            };
+            out.extend(r.with_this.iter().filter(holds));
             return;
         }
         Kind::Clone => out.extend(&r.with_this),

@@ -175,7 +175,7 @@ fn one_location(
             return;
         };
         let score = text.and_then(score::parse).unwrap_or(0);
-        let role = parse_role(c, xml, role);
+        let role = location_role(c, xml, role);
         add(c, rsc, id_of(xml), role, discover, vec![(node, score)]);
         return;
     }
@@ -207,6 +207,15 @@ fn parse_role(c: &mut Cluster, xml: &Element, text: Option<&str>) -> Role {
     }
 }
 
+/// The role a location is for. Whatever is promoted was unpromoted before: what holds for that role holds for all.
+fn location_role(c: &mut Cluster, xml: &Element, text: Option<&str>) -> Role {
+    let role = parse_role(c, xml, text);
+    match role {
+        Role::Unpromoted => Role::Unknown,
+        role => role,
+    }
+}
+
 fn rule_location(
     c: &mut Cluster,
     xml: &Element,
@@ -217,13 +226,13 @@ fn rule_location(
     captures: Option<&[String]>,
 ) {
     let role_text = rule.attr("role").or(role).map(str::to_owned);
-    let role = parse_role(c, xml, role_text.as_deref());
+    let role = location_role(c, xml, role_text.as_deref());
     let fixed = rule.attr("score").and_then(score::parse);
     let by_attribute = rule.attr("score-attribute").map(str::to_owned);
-    let params = crate::resources::params(c, rsc, None);
     let meta = c.rscs[rsc].meta.clone();
     let mut nodes = Vec::new();
     for node in 0..c.nodes.len() {
+        let params = crate::resources::params(c, rsc, Some(node));
         let ctx = Context {
             now_s: c.now_s,
             node: Some(&c.nodes[node].attrs),

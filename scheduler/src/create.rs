@@ -621,7 +621,7 @@ fn stop(c: &mut Cluster, rsc: RscIx, optional: bool) {
         if !c.rscs[rsc].managed {
             c.acts[ix].runnable = false;
         }
-        if c.rscs[rsc].removed {
+        if c.options.remove_after_stop {
             clean_up(c, rsc, node, optional);
         }
     }
@@ -643,8 +643,8 @@ fn start(c: &mut Cluster, rsc: RscIx, node: Option<NodeIx>, optional: bool) {
     }
 }
 
-/// The history of a removed resource goes with it.
-fn clean_up(c: &mut Cluster, rsc: RscIx, node: NodeIx, optional: bool) {
+/// Has the history of a resource on a node erased, after its stop.
+pub(crate) fn clean_up(c: &mut Cluster, rsc: RscIx, node: NodeIx, optional: bool) {
     if c.rscs[rsc].failed || c.nodes[node].unclean || !c.nodes[node].online {
         return;
     }

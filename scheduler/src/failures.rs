@@ -149,8 +149,9 @@ pub(crate) fn entry_expired(c: &mut Cluster, rsc: RscIx, node: NodeIx, entry: &E
     if let Some(at) = entry.changed_s.filter(|_| timeout_s > 0) {
         expired = c.now_s >= at + timeout_s && !waits_for_fencing(c, rsc, entry);
         recent = count(c, rsc, node, true);
-        if recent.count > 0 && c.now_s < recent.last_s + timeout_s {
-            c.recheck.note(c.now_s, recent.last_s + timeout_s);
+        let until = recent.last_s + timeout_s + 1;
+        if recent.count > 0 && c.now_s < until {
+            c.recheck.note(c.now_s, until);
         }
     }
     let reconnects = c.rscs[rsc].remote_reconnect_ms > 0;

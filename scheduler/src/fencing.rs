@@ -204,13 +204,14 @@ fn order_shutdown(c: &mut Cluster, node: NodeIx, shutdown: ActIx) {
         let (Some(at), Some(rsc)) = (a.node, a.rsc) else {
             continue;
         };
-        let lives_there = at == node || router(c, at) == Some(node);
-        if a.task != Task::Stop || !lives_there {
+        if a.task != Task::Stop || at != node {
             continue;
         }
-        if c.rscs[rsc].maintenance || !c.rscs[rsc].managed && !c.rscs[rsc].blocked {
+        let r = &c.rscs[rsc];
+        if r.maintenance || c.nodes[node].maintenance || !r.managed && !r.blocked {
             continue;
         }
+        c.acts[ix].optional = false;
         ordering::order_actions(c, ix, shutdown, ar::UNRUNNABLE_FIRST_BLOCKS | ar::ORDERED);
     }
 }
@@ -243,7 +244,7 @@ fn order_starts(c: &mut Cluster, rsc: RscIx, fence: ActIx) {
                 let a = &c.acts[ix];
                 let fits = a.task == Task::Start
                     && target.is_some_and(|t| c.rscs[rsc].allowed.get(t).is_some())
-                    && !target.is_some_and(|t| c.rscs[rsc].known_on.contains(&t));
+                    && !target.is_some_and(|t| is_known_on(c, rsc, t));
                 // Its state on that node is not known until the node is fenced.
                 if fits {
                     let flags = ar::ORDERED | ar::UNRUNNABLE_FIRST_BLOCKS;
@@ -253,6 +254,16 @@ fn order_starts(c: &mut Cluster, rsc: RscIx, fence: ActIx) {
             Requires::Nothing => {}
         }
     }
+}
+
+/// Whether it is known what a resource, or any instance of its anonymous clone, does on a node.
+fn is_known_on(c: &Cluster, rsc: RscIx, node: NodeIx) -> bool {
+    let clone = c.rscs[rsc].parent.filter(|p| {
+        let parent = &c.rscs[*p];
+        parent.kind == crate::model::Kind::Clone && !parent.unique
+    });
+    let known = |r: RscIx| c.rscs[r].known_on.contains(&node);
+    known(rsc) || clone.is_some_and(known)
 }
 
 /// Fencing does the work of the stops there; what remains is their place in the order.

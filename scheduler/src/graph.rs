@@ -225,7 +225,11 @@ fn write_synapse(out: &mut String, synapse: &Synapse, by_id: &BTreeMap<u32, &Act
         out.push_str("    <inputs>\n");
         for input in synapse.inputs.iter().filter_map(|id| by_id.get(id)) {
             out.push_str("      <trigger>\n        ");
-            open(out, input);
+            let named = Action {
+                shutdown_lock_s: None,
+                ..(*input).clone()
+            };
+            open(out, &named);
             out.push_str("/>\n      </trigger>\n");
         }
         out.push_str("    </inputs>\n");

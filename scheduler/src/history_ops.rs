@@ -131,7 +131,7 @@ fn link_removed_filler(c: &mut Cluster, rsc: RscIx, xml: &Element) {
 
 fn unpack_resource(c: &mut Cluster, node: NodeIx, xml: &Element) -> Option<RscIx> {
     let id = xml.id()?;
-    let mut entries: Vec<Entry> = xml
+    let entries: Vec<Entry> = xml
         .children_named("lrm_rsc_op")
         .filter_map(read_entry)
         .collect();
@@ -150,7 +150,7 @@ fn unpack_resource(c: &mut Cluster, node: NodeIx, xml: &Element) -> Option<RscIx
     if let Some(at_s) = lock {
         read_lock(c, rsc, node, at_s);
     }
-    entries.sort_by(by_call);
+    let mut entries = by_age(entries);
     let saved_role = c.rscs[rsc].role;
     c.rscs[rsc].role = Role::Unknown;
     let mut state = State {
@@ -205,8 +205,32 @@ fn read_entry(xml: &Element) -> Option<Entry<'_>> {
     })
 }
 
-fn by_call(a: &Entry, b: &Entry) -> Ordering {
-    newer(a.xml, b.xml, true)
+/// Entries from the oldest on. What is older of two cannot always be told, and then not the same way for all pairs, so
+/// that the way of sorting decides: halves are sorted and merged, of equals the later in the document comes first.
+fn by_age(mut entries: Vec<Entry>) -> Vec<Entry> {
+    entries.reverse();
+    merge_sort(entries)
+}
+
+fn merge_sort(mut entries: Vec<Entry>) -> Vec<Entry> {
+    if entries.len() < 2 {
+        return entries;
+    }
+    let second = entries.split_off(entries.len() / 2);
+    let mut out = Vec::with_capacity(entries.len() + second.len());
+    let mut first = merge_sort(entries).into_iter().peekable();
+    let mut second = merge_sort(second).into_iter().peekable();
+    while let (Some(a), Some(b)) = (first.peek(), second.peek()) {
+        let from_second = newer(a.xml, b.xml, true).is_gt();
+        out.extend(if from_second {
+            second.next()
+        } else {
+            first.next()
+        });
+    }
+    out.extend(first);
+    out.extend(second);
+    out
 }
 
 /// Whether one entry is newer than another (then greater). On one node call ids tell, between nodes times; what is
@@ -225,7 +249,7 @@ fn newer(a: &Element, b: &Element, same_node: bool) -> Ordering {
         id.unwrap_or(-1)
     };
     let (x, y) = (call(a), call(b));
-    if same_node && x == -1 && y == -1 {
+    if x == -1 && y == -1 {
         return Equal;
     }
     if same_node && x >= 0 && y >= 0 && x != y {
@@ -283,6 +307,9 @@ fn read_lock(c: &mut Cluster, rsc: RscIx, node: NodeIx, at_s: i64) {
 pub(crate) fn clear_history(c: &mut Cluster, rsc: RscIx, node: NodeIx) {
     let key = format!("{}_lrm_delete_0", c.rscs[rsc].id);
     let ix = actions::keyed_action(c, rsc, Task::LrmDelete, key, Some(node), false);
+    if !c.acts[ix].on_dc {
+        c.acts[ix].extra.push(("on_fail", "ignore".to_owned()));
+    }
     c.acts[ix].on_dc = true;
     c.acts[ix].optional = false;
     c.acts[ix].runnable = true;
@@ -394,11 +421,11 @@ pub(crate) fn apply_target_roles(c: &mut Cluster) {
 
 /// The call-id from which on a resource's history counts; `None`: it stopped since.
 pub(crate) fn live_from(xml: &Element) -> Option<i64> {
-    let mut entries: Vec<Entry> = xml
+    let entries: Vec<Entry> = xml
         .children_named("lrm_rsc_op")
         .filter_map(read_entry)
         .collect();
-    entries.sort_by(by_call);
+    let entries = by_age(entries);
     let (start, stop) = active_since(&entries);
     if start < stop {
         return None;

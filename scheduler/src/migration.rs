@@ -62,10 +62,11 @@ pub(crate) fn create(c: &mut Cluster, rsc: RscIx, current: Option<NodeIx>) {
     for act in to.into_iter().chain([from]) {
         let a = &mut c.acts[act];
         a.migratable = true;
-        a.needs = needs;
         a.extra.push(("migrate_source", source_name.clone()));
         a.extra.push(("migrate_target", target_name.clone()));
     }
+    // Where the last half remains, it needs what the start needs; else the first does.
+    c.acts[to.unwrap_or(from)].needs = needs;
     if let Some(to) = to {
         if !c.rscs[rsc].is_remote {
             c.acts[to].extra.push(("record_pending", "true".to_owned()));

@@ -619,6 +619,8 @@ pub(crate) struct Cluster<'a> {
     /// Score lines, when asked for.
     pub(crate) trace: Option<Vec<String>>,
     pub(crate) utilization_trace: Option<Vec<String>>,
+    /// Private parameters are not known.
+    pub(crate) blotted: bool,
     pub(crate) have_fence_device: bool,
     pub(crate) unfencing: bool,
     pub(crate) have_remote: bool,

@@ -47,6 +47,7 @@ pub(crate) struct Options {
     pub(crate) stop_all: bool,
     pub(crate) stop_removed: bool,
     pub(crate) cancel_removed: bool,
+    pub(crate) remove_after_stop: bool,
     pub(crate) health_strategy: String,
     pub(crate) health_base: i32,
     pub(crate) health_green: i32,
@@ -85,6 +86,7 @@ impl Options {
             migration_limit: read.number(&["migration-limit"], -1),
             stop_all: read.bool(&["stop-all-resources"], false),
             stop_removed: read.bool(&["stop-removed-resources", "stop-orphan-resources"], true),
+            remove_after_stop: read.bool(&["remove-after-stop"], false),
             cancel_removed: read.bool(&["cancel-removed-actions", "stop-orphan-actions"], true),
             health_strategy: read
                 .text(&["node-health-strategy"])

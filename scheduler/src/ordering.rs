@@ -137,11 +137,11 @@ pub(crate) fn apply_all(c: &mut Cluster) {
             }
         }
     }
-    let mut updater = Updater::default();
-    updater.update_all(c);
     c.orderings = all;
-    crate::probes::order(c);
+    let mut updater = Updater::default();
     updater.block_all_dependents(c);
+    crate::probes::order(c);
+    updater.update_all(c);
 }
 
 /// Orderings of starts and stops hold for migrations as well.

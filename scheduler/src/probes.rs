@@ -17,7 +17,13 @@ pub(crate) fn schedule(c: &mut Cluster) {
     for at in 0..c.node_order.len() {
         let node = c.node_order[at];
         let n = &c.nodes[node];
-        if !n.online || n.pending || n.unclean || !n.probes {
+        if !n.online {
+            if crate::remote::connection_is_lost(c, node) {
+                crate::fencing::fence_node(c, node, "the connection is unrecoverable", false);
+            }
+            continue;
+        }
+        if n.unclean || !n.probes {
             continue;
         }
         for at in 0..c.top.len() {
@@ -150,14 +156,19 @@ fn guest_settles_it(c: &mut Cluster, rsc: RscIx, node: NodeIx) -> bool {
     let Some(container) = c.nodes[node].connection.and_then(|r| c.rscs[r].container) else {
         return false;
     };
+    let top = probe_top(c, rsc);
     let r = &c.rscs[container];
     if r.role == Role::Stopped {
+        if r.assigned.is_some_and(|n| !r.known_on.contains(&n)) {
+            order_tasks(c, container, Task::Monitor, top, Task::Start, ar::ORDERED);
+        }
         return true;
     }
     let moves = r.assigned.is_some_and(|n| !r.running_on.contains(&n));
     let n = &c.nodes[node];
     if n.remote_requires_reset || n.unclean || r.failed || r.next_role == Role::Stopped || moves {
-        order_tasks(c, container, Task::Stop, rsc, Task::Start, ar::ORDERED);
+        // It may restart: then what was in it comes after.
+        order_tasks(c, container, Task::Stop, top, Task::Start, ar::ORDERED);
         return true;
     }
     false
@@ -165,10 +176,10 @@ fn guest_settles_it(c: &mut Cluster, rsc: RscIx, node: NodeIx) -> bool {
 
 /// Orders probes against everything that has to know their results.
 pub(crate) fn order(c: &mut Cluster) {
-    before_stops(c);
     for at in 0..c.top.len() {
         restarts(c, c.top[at]);
     }
+    before_stops(c);
 }
 
 /// What waits for the stop of a resource also waits until it is known whether it runs.
@@ -190,18 +201,18 @@ fn before_stops(c: &mut Cluster) {
             && c.rscs[first].container == Some(then_rsc)
             && then_task == Task::Stop
         {
+            // The probe might come after the container has started again.
             continue;
         }
-        let probes: Vec<ActIx> = required_probes(c, first);
+        let probes = probes_of(c, first);
         if probes.is_empty() {
             continue;
         }
         let o = c.orderings[at].clone();
-        let mut flags = ar::ORDERED;
-        flags |= o.flags & (ar::IF_FIRST_UNMIGRATABLE | ar::IF_ON_SAME_NODE | ar::SERIALIZE);
-        if o.flags & ar::IF_REQUIRED_ON_SAME_NODE != 0 {
-            flags |= ar::IF_ON_SAME_NODE;
-        }
+        let flags = match o.flags {
+            ar::IF_REQUIRED_ON_SAME_NODE | ar::IF_ON_SAME_NODE_OR_TARGET => o.flags,
+            flags => ar::ORDERED | flags & (ar::IF_FIRST_UNMIGRATABLE | ar::IF_ON_SAME_NODE),
+        };
         let thens = match (o.then.act, o.then.rsc) {
             (Some(act), _) => vec![act],
             (None, Some(rsc)) => find_actions(c, rsc, o.then.task, o.then.interval_ms),
@@ -209,54 +220,57 @@ fn before_stops(c: &mut Cluster) {
         };
         for probe in probes {
             for then in &thens {
-                let apart =
-                    c.acts[probe].node != c.acts[*then].node && c.acts[*then].node.is_some();
-                if flags & ar::IF_ON_SAME_NODE != 0 && apart {
-                    continue;
-                }
                 order_actions(c, probe, *then, flags);
             }
         }
     }
 }
 
-fn required_probes(c: &Cluster, rsc: RscIx) -> Vec<ActIx> {
-    let r = &c.rscs[rsc];
-    r.actions
-        .iter()
-        .copied()
-        .filter(|ix| {
-            let a = &c.acts[*ix];
-            a.task == Task::Monitor && a.interval_ms == 0 && !a.optional
-        })
-        .collect()
+fn probes_of(c: &Cluster, rsc: RscIx) -> Vec<ActIx> {
+    find_actions(c, rsc, Task::Monitor, 0)
 }
 
 fn restarts(c: &mut Cluster, rsc: RscIx) {
     for at in 0..c.rscs[rsc].children.len() {
         restarts(c, c.rscs[rsc].children[at]);
     }
+    if let Some(bundle) = &c.rscs[rsc].bundle {
+        for part in bundle
+            .replicas
+            .iter()
+            .flat_map(|r| [r.ip, Some(r.container), r.remote])
+            .flatten()
+            .collect::<Vec<_>>()
+        {
+            restarts(c, part);
+        }
+    }
     if c.rscs[rsc].kind != Kind::Primitive {
         return;
     }
-    for probe in required_probes(c, rsc) {
-        let after: Vec<ActIx> = c.acts[probe].after.iter().map(|l| l.other).collect();
-        for then in after {
-            starts_of_clone(c, probe, then);
-            let mut seen = Vec::new();
-            restart_chain(c, probe, then, &mut seen, 0);
+    for probe in probes_of(c, rsc) {
+        let after: Vec<(ActIx, u32)> = c.acts[probe]
+            .after
+            .iter()
+            .map(|l| (l.other, l.flags))
+            .collect();
+        for (then, flags) in after {
+            starts_of_clone(c, probe, then, flags);
+            restart_chain(c, probe, then);
         }
     }
 }
 
 /// No instance of a clone starts while a probe of it cannot run.
-fn starts_of_clone(c: &mut Cluster, probe: ActIx, after: ActIx) {
-    let Some(clone) = c.acts[after].rsc else {
+fn starts_of_clone(c: &mut Cluster, probe: ActIx, after: ActIx, flags: u32) {
+    let (Some(clone), Some(probed)) = (c.acts[after].rsc, c.acts[probe].rsc) else {
         return;
     };
     if c.rscs[clone].kind <= Kind::Group
         || c.acts[after].task != Task::Start
         || c.acts[probe].runnable
+        || flags & ar::UNRUNNABLE_FIRST_BLOCKS != 0
+        || c.uber_parent(probed, false) != clone
     {
         return;
     }
@@ -266,57 +280,61 @@ fn starts_of_clone(c: &mut Cluster, probe: ActIx, after: ActIx) {
             continue;
         };
         let inside = c.uber_parent(rsc, false) == clone;
-        if c.active_nodes(rsc).is_empty()
-            && inside
-            && c.acts[next].task == Task::Start
-            && rsc != clone
-        {
-            order_actions(c, probe, next, ar::UNRUNNABLE_FIRST_BLOCKS);
+        if c.active_nodes(rsc).is_empty() && inside && c.acts[next].task == Task::Start {
+            order_actions(c, probe, next, ar::ORDERED | ar::UNRUNNABLE_FIRST_BLOCKS);
         }
     }
 }
 
 /// What restarts because of something a probe comes before stops only after the probe.
-fn restart_chain(c: &mut Cluster, probe: ActIx, after: ActIx, seen: &mut Vec<ActIx>, depth: usize) {
-    if seen.contains(&after) || depth > 200 {
-        return;
-    }
-    seen.push(after);
+fn restart_chain(c: &mut Cluster, probe: ActIx, from: ActIx) {
     let Some(probed) = c.acts[probe].rsc else {
         return;
     };
-    let after_rsc = c.acts[after].rsc;
-    if let Some(rsc) = after_rsc.filter(|r| c.rscs[*r].kind == Kind::Primitive && *r != probed)
-        && c.acts[after].task != Task::Stop
-    {
-        for stop in find_actions(c, rsc, Task::Stop, 0) {
-            if !c.acts[stop].optional {
-                order_actions(c, probe, stop, ar::ORDERED);
-            }
-        }
-    }
-    let interleave = after_rsc.is_some_and(|r| {
-        c.rscs[r].kind > Kind::Group
-            && crate::score::is_true(c.rscs[r].meta.get("interleave").map(String::as_str))
-    });
-    let nexts: Vec<(ActIx, u32)> = c.acts[after]
-        .after
-        .iter()
-        .map(|l| (l.other, l.flags))
-        .collect();
-    for (next, flags) in nexts {
-        if flags & ar::FIRST_IMPLIES_THEN == 0 {
+    let mut seen = std::collections::BTreeSet::new();
+    let mut todo = vec![from];
+    while let Some(after) = todo.pop() {
+        if !seen.insert(after) {
             continue;
         }
-        let chained = c.acts[next].rsc;
-        if interleave && let (Some(chained), Some(rsc)) = (chained, after_rsc) {
-            let foreign = c.uber_parent(chained, true) != c.uber_parent(rsc, true);
-            let instance_of_other =
-                foreign && c.rscs[chained].kind == Kind::Primitive && c.clone_of(chained).is_some();
-            if instance_of_other {
-                continue;
+        let rsc = c.acts[after].rsc;
+        let restarted = matches!(c.acts[after].task, Task::Start | Task::Promote);
+        if let Some(rsc) = rsc.filter(|r| c.rscs[*r].kind == Kind::Primitive && *r != probed)
+            && restarted
+        {
+            for stop in find_actions(c, rsc, Task::Stop, 0) {
+                // What fencing implies has nothing to wait for.
+                if !c.acts[stop].pseudo {
+                    order_actions(c, probe, stop, ar::ORDERED);
+                }
             }
         }
-        restart_chain(c, probe, next, seen, depth + 1);
+        // Of an interleaved clone only the instance beside the probed resource matters.
+        let collective = rsc.filter(|r| c.rscs[*r].kind > Kind::Group);
+        let interleave = collective.filter(|r| {
+            crate::score::is_true(c.rscs[*r].meta.get("interleave").map(String::as_str))
+        });
+        let beside = interleave
+            .and_then(|clone| crate::instances::compatible(c, probed, clone, Role::Unknown, false));
+        let links: Vec<(ActIx, u32)> = c.acts[after]
+            .after
+            .iter()
+            .map(|l| (l.other, l.flags))
+            .collect();
+        for (next, flags) in links {
+            if flags & ar::FIRST_IMPLIES_THEN == 0 {
+                let (Some(rsc), Some(part)) = (rsc, c.acts[next].rsc) else {
+                    continue;
+                };
+                let to_part = c.rscs[rsc].kind >= Kind::Group
+                    && c.rscs[probed].parent != Some(rsc)
+                    && c.rscs[part].kind <= Kind::Group
+                    && c.rscs[part].parent == Some(rsc);
+                if !to_part || interleave.is_some() && beside != Some(part) {
+                    continue;
+                }
+            }
+            todo.push(next);
+        }
     }
 }

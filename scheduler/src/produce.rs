@@ -187,14 +187,17 @@ fn break_loops(c: &mut Cluster, wanted: &mut [Inputs]) {
 fn strength(c: &Cluster, first: ActIx, then: ActIx, flags: u32) -> (u32, ActIx) {
     let same = c.acts[first].rsc.is_some() && c.acts[first].rsc == c.acts[then].rsc;
     let fencing = c.acts[first].task == Task::Fence;
-    let rank = if same || fencing {
-        3
-    } else if flags & (ar::FIRST_IMPLIES_THEN | ar::UNRUNNABLE_FIRST_BLOCKS) != 0 {
-        2
-    } else if flags & !(ar::ORDERED | ar::IF_ON_SAME_NODE) != 0 {
-        1
-    } else {
+    let gate = c.acts[first].task == Task::LoadStopped && c.acts[then].task == Task::MigrateTo;
+    let rank = if gate {
         0
+    } else if same || fencing {
+        4
+    } else if flags & (ar::FIRST_IMPLIES_THEN | ar::UNRUNNABLE_FIRST_BLOCKS) != 0 {
+        3
+    } else if flags & !(ar::ORDERED | ar::IF_ON_SAME_NODE) != 0 {
+        2
+    } else {
+        1
     };
     (rank, then)
 }
@@ -488,7 +491,7 @@ fn downed(c: &Cluster, ix: ActIx) -> Vec<String> {
                 crate::remote::downed_by_fencing(c, node)
             }
         }
-        Task::Stop => crate::remote::downed_by_stop(c, ix),
+        Task::Stop if !a.pseudo => crate::remote::downed_by_stop(c, ix),
         _ => Vec::new(),
     }
 }

@@ -53,12 +53,30 @@ fn promotion_score(c: &Cluster, rsc: RscIx, node: NodeIx) -> Option<i32> {
         .history_id
         .clone()
         .unwrap_or_else(|| c.rscs[rsc].id.clone());
+    let node = attribute_node(c, rsc, node)?;
     lookup(c, node, &name).or_else(|| {
         let stripped = base_name(&name);
         (stripped != name || stripped != c.rscs[rsc].id)
             .then(|| lookup(c, node, stripped))
             .flatten()
     })
+}
+
+/// The node whose attributes count for a resource on a node: of what is in a container, if so configured, its host.
+fn attribute_node(c: &Cluster, rsc: RscIx, node: NodeIx) -> Option<NodeIx> {
+    let r = &c.rscs[rsc];
+    let of_host = r
+        .meta
+        .get("container-attribute-target")
+        .is_some_and(|t| t == "host");
+    let container = c.nodes[node]
+        .connection
+        .and_then(|connection| c.rscs[connection].container);
+    match container.filter(|_| of_host) {
+        None => Some(node),
+        Some(container) if r.unassigned => c.rscs[container].running_on.first().copied(),
+        Some(container) => c.rscs[container].assigned,
+    }
 }
 
 fn lookup(c: &Cluster, node: NodeIx, rsc: &str) -> Option<i32> {
@@ -201,14 +219,12 @@ fn sort(c: &mut Cluster, clone: RscIx) -> Vec<RscIx> {
             continue;
         }
         let (dependent, factor) = (col.dependent, col.score as f32 / INFINITY as f32);
-        let mut table = c.rscs[clone].allowed.clone();
         let select = Select {
             this_with: false,
             nonnegative: true,
             active: true,
         };
-        colocation::add_colocated(c, dependent, clone, &mut table, Some(ix), factor, select);
-        c.rscs[clone].allowed = table;
+        add_wishes(c, clone, dependent, ix, factor, select);
     }
     require_tickets(c, clone);
     for child in &children {
@@ -234,6 +250,15 @@ fn sort(c: &mut Cluster, clone: RscIx) -> Vec<RscIx> {
         }
     }
     order
+}
+
+/// Adds to a clone's scores of nodes what another resource thinks of them.
+fn add_wishes(c: &mut Cluster, clone: RscIx, other: RscIx, ix: usize, factor: f32, select: Select) {
+    let mut table = c.rscs[clone].allowed.clone();
+    c.rscs[clone].updating_nodes = true;
+    colocation::add_colocated(c, other, clone, &mut table, Some(ix), factor, select);
+    c.rscs[clone].updating_nodes = false;
+    c.rscs[clone].allowed = table;
 }
 
 fn require_tickets(c: &mut Cluster, clone: RscIx) {

@@ -63,14 +63,13 @@ fn active(c: &mut Cluster, rsc: RscIx, start: ActIx, node: NodeIx, op: &OpDef) {
     let next = c.rscs[rsc].next_role;
     let found = existing(c, rsc, op, node);
     let optional = found.is_some_and(|ix| !c.acts[ix].reschedule) && c.acts[start].optional;
-    let role = op.role.filter(|r| *r != Role::Started);
-    let fits = match role {
+    let fits = match op.role {
         None => next != Role::Promoted,
         Some(role) => role == next,
     };
     if !fits {
         if optional {
-            cancel_for_role(c, rsc, op, node, role, next);
+            cancel_for_role(c, rsc, op, node, next);
         }
         return;
     }
@@ -112,19 +111,12 @@ pub(crate) fn target_rc(c: &mut Cluster, act: ActIx, rc: &str) {
     extra.push(("op_target_rc", rc.to_owned()));
 }
 
-fn cancel_for_role(
-    c: &mut Cluster,
-    rsc: RscIx,
-    op: &OpDef,
-    node: NodeIx,
-    role: Option<Role>,
-    next: Role,
-) {
+fn cancel_for_role(c: &mut Cluster, rsc: RscIx, op: &OpDef, node: NodeIx, next: Role) {
     let cancel = cancel(c, rsc, &op.name, op.interval_ms, node);
-    let after = match (role, next) {
-        (None | Some(Role::Unpromoted), Role::Promoted) => Task::Promote,
-        (_, Role::Stopped) => Task::Stop,
-        (Some(Role::Promoted), _) => Task::Demote,
+    let after = match (c.rscs[rsc].role, next) {
+        (Role::Started | Role::Unpromoted, Role::Promoted) => Task::Promote,
+        (Role::Started | Role::Unpromoted, Role::Stopped) => Task::Stop,
+        (Role::Promoted, _) => Task::Demote,
         _ => return,
     };
     order_action_task(c, cancel, rsc, after, ar::UNRUNNABLE_FIRST_BLOCKS);
@@ -182,11 +174,12 @@ fn inactive(c: &mut Cluster, rsc: RscIx, node: Option<NodeIx>, op: &OpDef) {
             if c.acts[stop].node != Some(other) {
                 continue;
             }
-            if !c.acts[stop].optional && !c.acts[stop].runnable {
+            if !c.acts[stop].optional && !c.acts[mon].optional && !c.acts[stop].runnable {
                 c.acts[mon].runnable = false;
             }
             if c.rscs[rsc].managed {
-                order_actions(c, stop, mon, ar::UNRUNNABLE_FIRST_BLOCKS);
+                let implied = ar::FIRST_IMPLIES_THEN | ar::UNRUNNABLE_FIRST_BLOCKS;
+                order_actions(c, stop, mon, implied);
             }
         }
         if !c.nodes[other].online || c.nodes[other].unclean {

@@ -204,6 +204,12 @@ fn connection_state(c: &Cluster, connection: RscIx, node: NodeIx) -> ConnectionS
     ConnectionState::Alive
 }
 
+/// Whether a remote node's connection is lost and not coming back.
+pub(crate) fn connection_is_lost(c: &Cluster, node: NodeIx) -> bool {
+    let connection = c.nodes[node].connection.filter(|_| !c.is_guest(node));
+    connection.is_some_and(|r| connection_state(c, r, node) == ConnectionState::Failed)
+}
+
 fn order_remote(c: &mut Cluster, act: ActIx, node: NodeIx, connection: RscIx) {
     use ConnectionState::{Alive, Failed, Resting, Stopped, Unknown};
     let state = connection_state(c, connection, node);

@@ -141,6 +141,7 @@ fn primitive(c: &mut Cluster, rsc: RscIx, out: &mut Vec<Planned>) {
     let next = c.rscs[rsc].assigned;
     let mut current = c.current_node(rsc);
     let r = &c.rscs[rsc];
+    let unfinished = r.role == Role::Stopped && current.is_some() && current == next;
     if r.role == Role::Stopped {
         // What is not running has no place, whatever its history says.
         current = None;
@@ -153,7 +154,14 @@ fn primitive(c: &mut Cluster, rsc: RscIx, out: &mut Vec<Planned>) {
     let migrate = on_node(c, rsc, Task::MigrateFrom, next)
         .filter(|ix| c.acts[*ix].runnable && !c.acts[*ix].optional);
     let start = on_node(c, rsc, Task::Start, next);
-    let stop = on_node(c, rsc, Task::Stop, current);
+    let starts = start.is_some_and(|ix| c.acts[ix].runnable);
+    let stop = on_node(c, rsc, Task::Stop, current.filter(|_| starts)).or_else(|| {
+        // Where it should be it goes on running; elsewhere it stops.
+        let elsewhere = c.rscs[rsc].stop_unexpected;
+        elsewhere
+            .then(|| on_node(c, rsc, Task::Stop, None))
+            .flatten()
+    });
     let promote = on_node(c, rsc, Task::Promote, next);
     let demote = on_node(c, rsc, Task::Demote, next);
     let pick = |name, origin, target, to| Change {
@@ -318,14 +326,13 @@ fn primitive(c: &mut Cluster, rsc: RscIx, out: &mut Vec<Planned>) {
         return;
     }
     if role == Role::Stopped && next_role > Role::Stopped {
-        push(
-            c,
-            out,
-            rsc,
-            &pick("Start", current, next, next_role),
-            start,
-            None,
-        );
+        // A migration that was given up may have left it where it is to start.
+        let change = if unfinished {
+            pick("Restart", None, next, next_role)
+        } else {
+            pick("Start", current, next, next_role)
+        };
+        push(c, out, rsc, &change, start, None);
     }
 }
 

@@ -391,6 +391,10 @@ fn unpack_primitive(c: &mut Cluster, ix: RscIx, xml: &Element) {
     r.is_remote = is_remote;
     if is_remote {
         r.remote_reconnect_ms = reconnect_interval(xml);
+        if r.remote_reconnect_ms > 0 {
+            // The connection is tried again when its failure has expired.
+            r.failure_timeout_ms = i64::from(r.remote_reconnect_ms);
+        }
     }
     if r.is_fence_device && text("provides") == Some("unfencing") {
         r.provides_unfencing = true;
@@ -444,8 +448,20 @@ fn unpack_clone(c: &mut Cluster, ix: RscIx, xml: &Element) {
     let unique = text(&["globally-unique"])
         .and_then(score::parse_bool)
         .unwrap_or(node_max > 1);
+    let cannot = unique.then(|| member_without_instances(c, xml)).flatten();
+    let unique = unique && cannot.is_none();
+    let mut max = number(&["clone-max"], nodes);
+    let mut node_max = node_max;
+    if let Some((member, class)) = cannot {
+        c.problem(format!(
+            "clone '{}': globally-unique is ignored, since resources of class {class} such as '{member}' have no \
+             numbered instances",
+            c.rscs[ix].id
+        ));
+        (max, node_max) = (max.min(nodes), 1);
+    }
     let settings = CloneSettings {
-        max: number(&["clone-max"], nodes),
+        max,
         node_max: if unique { node_max } else { node_max.min(1) },
         promoted_max: if promotable {
             number(&["promoted-max", "master-max"], 1)
@@ -477,6 +493,25 @@ fn unpack_clone(c: &mut Cluster, ix: RscIx, xml: &Element) {
             break;
         }
     }
+}
+
+/// The first member of a clone whose agent does not tell instances apart, with its class.
+fn member_without_instances(c: &Cluster, xml: &Element) -> Option<(String, String)> {
+    let templates = section(c.cib, "resources");
+    let class_of = |member: &Element| {
+        let own = member.attr("class").map(str::to_owned);
+        own.or_else(|| {
+            let id = member.attr("template")?;
+            let mut all = templates?.children_named("template");
+            let template = all.find(|t| t.id() == Some(id))?;
+            template.attr("class").map(str::to_owned)
+        })
+    };
+    let groups = xml.children_named("group");
+    xml.children_named("primitive")
+        .chain(groups.flat_map(|group| group.children_named("primitive")))
+        .filter_map(|member| Some((member.id()?.to_owned(), class_of(member)?)))
+        .find(|(_, class)| matches!(class.as_str(), "lsb" | "systemd" | "service" | "upstart"))
 }
 
 /// Adds an instance to a clone.

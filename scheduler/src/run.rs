@@ -11,7 +11,7 @@ use crate::{
     model::Cluster,
     nodes::{self, section},
     nvpairs::{self, Ids},
-    options::Options,
+    options::{NoQuorum, Options},
     ordering, probes, produce, remote,
     report::{self, Planned},
     resources,
@@ -43,6 +43,8 @@ pub struct Asked {
     pub scores: bool,
     /// Room of the nodes and what takes it.
     pub utilization: bool,
+    /// Private parameters are not known (somebody blotted them out): their changes are no changes.
+    pub blotted: bool,
 }
 
 /// Runs the scheduler for a moment; `trace`: with score lines.
@@ -59,6 +61,7 @@ pub fn run(cib: &Element, now_s: i64, trace: bool) -> Run {
 #[must_use]
 pub fn run_with(cib: &Element, now_s: i64, asked: Asked) -> Run {
     let mut c = read(cib, now_s);
+    c.blotted = asked.blotted;
     c.trace = asked.scores.then(Vec::new);
     c.utilization_trace = asked.utilization.then(Vec::new);
     decide(&mut c);
@@ -98,6 +101,11 @@ pub(crate) fn read(cib: &Element, now_s: i64) -> Cluster<'_> {
     let options = Options::read(raw, &mut problems);
     let mut c = Cluster::new(cib, ids, now_s, options, recheck, problems);
     c.quorate = score::is_true(cib.attr("have-quorum"));
+    let had_quorum = score::is_true(cib.attr("no-quorum-panic"));
+    if c.options.no_quorum == NoQuorum::Fence && !c.quorate && !had_quorum {
+        // Nothing was started yet that fencing would have to end.
+        c.options.no_quorum = NoQuorum::Stop;
+    }
     nodes::unpack(&mut c);
     nodes::unpack_remote(&mut c);
     mark_dc(&mut c);
@@ -174,6 +182,7 @@ impl<'a> Cluster<'a> {
             problems,
             trace: None,
             utilization_trace: None,
+            blotted: false,
             have_fence_device: false,
             unfencing: false,
             have_remote: false,

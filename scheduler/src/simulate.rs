@@ -133,6 +133,11 @@ pub fn simulate_with(cib: &Element, graph: &Graph, at_s: i64, failing: &[Failing
         cib: cib.clone(),
         steps: Vec::new(),
     };
+    let moment = Moment {
+        at_s,
+        known: names_in_histories(cib),
+        failing,
+    };
     let mut done: BTreeSet<u32> = BTreeSet::new();
     let mut waiting: Vec<usize> = (0..graph.synapses.len()).collect();
     loop {
@@ -146,7 +151,7 @@ pub fn simulate_with(cib: &Element, graph: &Graph, at_s: i64, failing: &[Failing
                 continue;
             }
             for action in &synapse.actions {
-                if !apply(&mut out, action, &Moment { at_s, failing }) {
+                if !apply(&mut out, action, &moment) {
                     return out;
                 }
                 done.insert(action.id);
@@ -160,9 +165,22 @@ pub fn simulate_with(cib: &Element, graph: &Graph, at_s: i64, failing: &[Failing
     out
 }
 
+fn names_in_histories(cib: &Element) -> BTreeSet<String> {
+    cib.child("status")
+        .into_iter()
+        .flat_map(|status| status.children_named("node_state"))
+        .filter_map(|state| state.child("lrm")?.child("lrm_resources"))
+        .flat_map(|resources| resources.children_named("lrm_resource"))
+        .filter(|resource| resource.child("lrm_rsc_op").is_some())
+        .filter_map(|resource| resource.id().map(str::to_owned))
+        .collect()
+}
+
 /// What all operations of one moment have in common.
 struct Moment<'f> {
     at_s: i64,
+    /// Names in the histories there were at first.
+    known: BTreeSet<String>,
     failing: &'f [Failing],
 }
 
@@ -208,11 +226,7 @@ fn cluster_action(out: &mut Executed, action: &Action, node: &str) {
             });
         }
         operation => {
-            let long = action
-                .resource
-                .as_ref()
-                .map_or("", |r| r.long_id.as_deref().unwrap_or(&r.id));
-            let rsc = named_by_key(action).unwrap_or(long);
+            let rsc = action.resource.as_ref().map_or("", |r| r.id.as_str());
             out.steps.push(Step::Cluster {
                 task: operation.to_owned(),
                 node: node.to_owned(),
@@ -243,14 +257,10 @@ fn take_down(cib: &mut Element, id: &str) {
     let Some(state) = node_state(cib, id) else {
         return;
     };
-    if state.attr("remote_node").is_some() || state.attr("in_ccm").is_none() {
-        state.set_attr("node_fenced", "1");
-    } else {
-        state.set_attr("in_ccm", "false");
-        state.set_attr("crmd", "offline");
-        state.set_attr("join", "down");
-        state.set_attr("expected", "down");
-    }
+    state.set_attr("in_ccm", "false");
+    state.set_attr("crmd", "offline");
+    state.set_attr("join", "down");
+    state.set_attr("expected", "down");
     state.retain_children(|child| !matches!(child.name(), "lrm" | "transient_attributes"));
 }
 
@@ -312,10 +322,11 @@ fn resource_action(out: &mut Executed, action: &Action, node: &str, moment: &Mom
     let Some(rsc) = &action.resource else {
         return true;
     };
-    let fresh = named_by_key(action)
-        .unwrap_or_else(|| rsc.long_id.as_deref().unwrap_or(&rsc.id))
-        .to_owned();
-    let shown = name_in_history(&out.cib, action).unwrap_or(fresh);
+    // An instance goes by the plain name if a history does so.
+    let shown = match &rsc.long_id {
+        Some(long) if !moment.known.contains(&rsc.id) => long.clone(),
+        _ => rsc.id.clone(),
+    };
     let interval_ms = history::interval_ms(action);
     out.steps.push(Step::Resource {
         resource: shown.clone(),
@@ -325,14 +336,7 @@ fn resource_action(out: &mut Executed, action: &Action, node: &str, moment: &Mom
     });
     match action.operation.as_str() {
         "notify" => return true,
-        "delete" | "lrm_delete" => {
-            delete_history(&mut out.cib, action);
-            return true;
-        }
-        "cancel" => {
-            cancel(&mut out.cib, action);
-            return true;
-        }
+        "delete" | "lrm_delete" | "cancel" => return true,
         _ => {}
     }
     let is_it = |f: &&Failing| {
@@ -451,68 +455,5 @@ pub fn count_failure(cib: &mut Element, node_id: &str, failing: &Failing, at_s: 
             .with_attr("name", &name)
             .with_attr("value", value.to_string());
         set.push(pair);
-    }
-}
-
-/// The resource as the history of its node knows it.
-fn name_in_history(cib: &Element, action: &Action) -> Option<String> {
-    let rsc = action.resource.as_ref()?;
-    let state = cib
-        .child("status")?
-        .children_named("node_state")
-        .find(|s| s.id() == action.node_uuid.as_deref())?;
-    let resources = state.child("lrm")?.child("lrm_resources")?;
-    let named = named_by_key(action);
-    [named, rsc.long_id.as_deref(), Some(&rsc.id)]
-        .into_iter()
-        .flatten()
-        .find(|name| resources.children().any(|r| r.id() == Some(name)))
-        .map(str::to_owned)
-}
-
-/// The resource as the key of an action names it: its name in the history.
-fn named_by_key(action: &Action) -> Option<&str> {
-    let key = action.key.as_str();
-    let attribute = |name: &str| action.attributes.get(name).map_or("", String::as_str);
-    let suffix = match action.operation.as_str() {
-        "notify" => format!(
-            "_{}_notify_{}_0",
-            attribute("CRM_meta_notify_type"),
-            attribute("CRM_meta_notify_operation")
-        ),
-        "cancel" => format!(
-            "_{}_{}",
-            attribute("CRM_meta_operation"),
-            attribute("CRM_meta_interval")
-        ),
-        operation => format!("_{operation}_{}", history::interval_ms(action)),
-    };
-    key.strip_suffix(suffix.as_str())
-}
-
-fn cancel(cib: &mut Element, action: &Action) {
-    let Some(rsc) = action.resource.clone() else {
-        return;
-    };
-    let operation = action
-        .attributes
-        .get("CRM_meta_operation")
-        .cloned()
-        .unwrap_or_default();
-    let interval = action
-        .attributes
-        .get("CRM_meta_interval")
-        .cloned()
-        .unwrap_or_default();
-    let Some(resources) = history_mut(cib, action) else {
-        return;
-    };
-    for resource in resources.children_mut() {
-        if resource.id() == Some(rsc.id.as_str()) || resource.id() == rsc.long_id.as_deref() {
-            resource.retain_children(|op| {
-                op.attr("operation") != Some(operation.as_str())
-                    || op.attr("interval") != Some(interval.as_str())
-            });
-        }
     }
 }

@@ -199,15 +199,17 @@ fn online_with_fencing(c: &mut Cluster, node: NodeIx, state: &Element) -> bool {
     if c.nodes[node].shutdown {
         return process > 0;
     }
+    let expected = state.attr("expected").unwrap_or("down");
     if member < 0 {
-        fencing::fence_node(c, node, "peer has not been admitted to the cluster", false);
-    } else if join == "nack" {
-        fencing::fence_node(c, node, "peer failed membership criteria", false);
+        fencing::fence_node(c, node, "peer has not been seen by the cluster", false);
+    } else if join == "banned" {
+        let reason = "peer failed Pacemaker membership criteria";
+        fencing::fence_node(c, node, reason, false);
     } else if terminate {
         if !(member == 0 && process == 0 && join == "down") {
             fencing::fence_node(c, node, "fencing was requested", false);
         }
-    } else if state.attr("expected") == Some("down") {
+    } else if expected == "down" {
         if pending_too_long(c, state, member, process) {
             fencing::fence_node(
                 c,
@@ -223,7 +225,7 @@ fn online_with_fencing(c: &mut Cluster, node: NodeIx, state: &Element) -> bool {
         fencing::fence_node(c, node, "peer is no longer part of the cluster", true);
     } else if process == 0 {
         fencing::fence_node(c, node, "peer process is no longer available", false);
-    } else if matches!(join, "pending" | "down" | "banned") {
+    } else if matches!(join, "pending" | "down") {
         c.nodes[node].standby = true;
         c.nodes[node].pending = true;
     } else if join != "member" {

@@ -16,7 +16,8 @@ pub(crate) fn order(c: &mut Cluster, rsc: RscIx, node: NodeIx, act: ActIx, flags
     let unfence = fencing::fence_op(c, node, Some("on"), true, None, false);
     order_actions(c, unfence, act, flags);
     if !unfenced(c, node) {
-        let reason = format!("required by {}", c.rscs[rsc].id);
+        let task = c.acts[act].task.text();
+        let reason = format!("required by {} {task}", c.rscs[rsc].id);
         trigger(c, node, &reason, None);
     }
 }

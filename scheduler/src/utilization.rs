@@ -4,7 +4,7 @@ use std::{cmp::Ordering, collections::BTreeMap};
 
 use crate::{
     actions, assign, colocation,
-    model::{Cluster, Kind, NodeIx, Role, RscIx, Task, ar},
+    model::{Cluster, Kind, NodeIx, NodeTable, Role, RscIx, Task, ar},
     options::Placement,
     ordering,
     score::INFINITY,
@@ -52,9 +52,34 @@ pub(crate) fn compare_free(c: &Cluster, a: NodeIx, b: NodeIx) -> Ordering {
     balance.cmp(&0)
 }
 
-/// Orders resources for placement by utilization: priority, then where and how strongly they are wanted.
+/// Orders resources for placement by utilization: priority, then how strongly they are wanted where they are, then
+/// how strongly anywhere, from the best node down.
 pub(crate) fn sort_resources(c: &mut Cluster, order: &mut [RscIx]) {
-    order.sort_by_key(|rsc| std::cmp::Reverse(c.rscs[*rsc].priority));
+    let mut nodes: Vec<NodeIx> = (0..c.nodes.len()).collect();
+    let mut base = NodeTable::default();
+    for node in &nodes {
+        base.entry(*node, c.nodes[*node].score);
+    }
+    assign::sort_table(c, &base, &mut nodes, None);
+    let mut keys: BTreeMap<RscIx, (i32, i32, Vec<i32>)> = BTreeMap::new();
+    for rsc in order.iter().copied() {
+        let mut table = c.rscs[rsc].allowed.clone();
+        let select = colocation::Select {
+            this_with: true,
+            nonnegative: false,
+            active: false,
+        };
+        colocation::add_colocated(c, rsc, rsc, &mut table, None, 1.0, select);
+        let score = |node: NodeIx| table.get(node).map_or(-INFINITY, |e| e.score);
+        let place = match c.rscs[rsc].kind {
+            Kind::Primitive => c.current_node(rsc),
+            _ => c.rscs[rsc].running_on.first().copied(),
+        };
+        let here = place.map_or(-INFINITY, score);
+        let all = nodes.iter().map(|node| score(*node)).collect();
+        keys.insert(rsc, (c.rscs[rsc].priority, here, all));
+    }
+    order.sort_by(|a, b| keys.get(b).cmp(&keys.get(a)));
 }
 
 /// Bans nodes that have too little room for a resource and all that must be with it.

@@ -51,6 +51,7 @@ fn work(options: &Options, output: &mut Output) -> Result<u8, Failure> {
     let asked = Asked {
         scores: options.show_scores,
         utilization: options.show_utilization,
+        blotted: true,
     };
     if !options.decides() {
         return Ok(exit::OK);

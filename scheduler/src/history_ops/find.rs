@@ -84,11 +84,11 @@ fn find_anonymous(c: &mut Cluster, node: NodeIx, clone: RscIx, base: &str) -> Rs
             }
             chosen = member_named(c, instance, base);
             if let Some(rsc) = chosen {
-                if !c.rscs[rsc].running_on.is_empty() {
-                    skip_free = true;
-                    chosen = None;
+                if c.rscs[rsc].running_on.is_empty() {
+                    break;
                 }
-                break;
+                skip_free = true;
+                chosen = None;
             }
         } else if !skip_free && free.is_none() && !c.rscs[instance].blocked {
             free = member_named(c, instance, base);
@@ -171,7 +171,13 @@ pub(super) fn create_removed(c: &mut Cluster, xml: &Element) -> RscIx {
             fake.set_attr(name, value);
         }
     }
-    let ix = match resources::create(c, &fake, None, None) {
+    // The id may be that of a collection now.
+    let taken = c.rsc_ids.remove(id);
+    let made = resources::create(c, &fake, None, None);
+    if let Some(taken) = taken {
+        c.rsc_ids.insert(id.to_owned(), taken);
+    }
+    let ix = match made {
         Some(ix) => ix,
         None => {
             c.rscs.push(Rsc {

@@ -57,6 +57,40 @@ pub(crate) fn base_task(c: &Cluster, act: ActIx) -> Task {
     named.map_or(a.task, |(_, op)| original_task(Task::parse(op)))
 }
 
+/// The instances whose actions an action of a collection stands for: containers start and stop, what is inside is
+/// promoted, demoted and notified.
+fn concerned(c: &Cluster, rsc: RscIx, task: Task) -> Vec<RscIx> {
+    let inside = matches!(
+        task,
+        Task::Promote
+            | Task::Promoted
+            | Task::Demote
+            | Task::Demoted
+            | Task::Notify
+            | Task::Notified
+    );
+    let child = c.rscs[rsc].bundle.as_ref().and_then(|b| b.child);
+    match child.filter(|_| inside) {
+        Some(child) => c.rscs[child].children.clone(),
+        None => crate::bundle::instances(c, rsc),
+    }
+}
+
+/// The operation of a collection's instances that an action of it stands for: groups have completions of their own.
+pub(crate) fn part_task(c: &Cluster, rsc: RscIx, act: ActIx) -> Task {
+    let first = crate::bundle::instances(c, rsc).first().copied();
+    let a = &c.acts[act];
+    if first.is_none_or(|r| c.rscs[r].kind == Kind::Primitive) {
+        return base_task(c, act);
+    }
+    if !matches!(a.task, Task::Notify | Task::Notified) {
+        return a.task;
+    }
+    let mut told = a.extra.iter();
+    let named = told.find(|(name, _)| *name == "notify_key_operation");
+    named.map_or(a.task, |(_, op)| Task::parse(op))
+}
+
 fn of_group(c: &mut Cluster, rsc: RscIx, act: ActIx, node: Option<NodeIx>) -> Flags {
     let mut flags = Flags {
         optional: true,
@@ -90,8 +124,8 @@ fn of_collective(c: &mut Cluster, rsc: RscIx, act: ActIx, node: Option<NodeIx>) 
         runnable: true,
     };
     let mut any_runnable = false;
-    let task = base_task(c, act);
-    for instance in crate::bundle::instances(c, rsc) {
+    let task = part_task(c, rsc, act);
+    for instance in concerned(c, rsc, c.acts[act].task) {
         let wanted = node.filter(|_| c.rscs[instance].kind == Kind::Primitive);
         let Some(found) = first_action(c, instance, task, wanted) else {
             continue;

@@ -62,6 +62,9 @@ struct Edge {
 /// Most updates of one action: a ring of orderings ends there.
 const MAX_UPDATES: u32 = 2_000;
 
+/// Most updates within each other: what would go deeper is done later.
+const MAX_DEPTH: u32 = 40;
+
 enum Step {
     Update(ActIx),
     /// The next edge (counted from the newest down) into an action.
@@ -78,6 +81,8 @@ pub(super) struct Updater {
     /// Updates so far, by action.
     counts: Vec<u32>,
     stack: Vec<Step>,
+    /// How many updates are within each other.
+    depth: u32,
 }
 
 impl Updater {
@@ -103,6 +108,19 @@ impl Updater {
 
     fn later(&mut self, act: ActIx) {
         self.stack.push(Step::Update(act));
+    }
+
+    /// Looks at actions again before anything else, the last first.
+    fn at_once(&mut self, c: &mut Cluster, acts: Vec<ActIx>) {
+        let steps = acts.into_iter().map(Step::Update);
+        if self.depth >= MAX_DEPTH {
+            return self.stack.extend(steps);
+        }
+        self.depth += 1;
+        let waiting = std::mem::replace(&mut self.stack, steps.collect());
+        self.run(c);
+        self.stack = waiting;
+        self.depth -= 1;
     }
 
     /// What comes after an action is looked at again.
@@ -357,7 +375,7 @@ impl Updater {
             .rsc
             .is_some_and(|r| c.rscs[r].parent.is_some());
         if changed.then && in_something {
-            self.later(edge.then);
+            self.at_once(c, vec![edge.then]);
         }
         changed
     }
@@ -395,7 +413,8 @@ impl Updater {
             }
             let one = self.ordered(c, instance, Edge { then, ..edge });
             if one.then {
-                self.later_after(c, then);
+                let after = c.acts[then].after.iter().map(|l| l.other).collect();
+                self.at_once(c, after);
             }
             changed |= one;
         }
@@ -411,7 +430,7 @@ impl Updater {
         };
         let key = c.key_of(edge.first);
         let current = key.ends_with("_stopped_0") || key.ends_with("_demoted_0");
-        let first_task = flags::base_task(c, edge.first);
+        let first_task = flags::part_task(c, first_rsc, edge.first);
         let then_task = c.acts[edge.then].task;
         for then_instance in crate::bundle::instances(c, then_rsc) {
             let found = instances::compatible(c, then_instance, first_rsc, Role::Unknown, current);
@@ -460,7 +479,7 @@ impl Updater {
         let Some(mut rsc) = a.rsc else {
             return;
         };
-        let (own, task) = (rsc, a.task);
+        let (own, task) = (c.uber_parent(rsc, false), a.task);
         while let Some(parent) = c.rscs[rsc].parent {
             rsc = parent;
         }

@@ -39,6 +39,7 @@ pub(super) fn before(told: &Told, view: &View, now_s: i64, output: &mut Output) 
         ));
     }
     if told.prose
+        && view.summary.options.maintenance
         && let Some(text) = view::management_text(&view.summary.options)
     {
         text.lines().for_each(|line| output.line(line));
