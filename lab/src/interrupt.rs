@@ -2,6 +2,7 @@
 
 use crate::{
     error::{LabError, While},
+    remote::Lab,
     up::TiedLab,
 };
 use std::{
@@ -51,9 +52,16 @@ impl Guard {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a lab under guard.
-    pub(crate) fn keep(&self, lab: TiedLab) {
-        *self.locked() = Some(lab);
+    /// Boots a lab under guard: a signal that comes meanwhile is heeded when it can be taken down as a whole.
+    pub(crate) fn boot(
+        &self,
+        up: impl FnOnce() -> Result<TiedLab, LabError>,
+    ) -> Result<Lab, LabError> {
+        let mut guarded = self.locked();
+        let tied = up()?;
+        let lab = tied.lab().clone();
+        *guarded = Some(tied);
+        Ok(lab)
     }
 
     /// Takes the lab down, if it still is there.

@@ -13,11 +13,12 @@ fn bare(test: &str, more: &[&str]) -> Option<CommandLab> {
     Some(CommandLab::up(&program, &args))
 }
 
-/// Exit code 1 of bash: refused at once. 124 of timeout: silence.
+/// Exit code 1 of bash: refused at once. 124 of timeout: silence, for longer than the kernel takes to ask for
+/// a neighbour's hardware address a second and a third time.
 fn reaches(lab: &CommandLab, from: &str, address: &str) -> Option<i32> {
     lab.sh(
         from,
-        &format!("timeout 1 bash -c 'exec 3<>/dev/tcp/{address}/9' 2>/dev/null"),
+        &format!("timeout 3 bash -c 'exec 3<>/dev/tcp/{address}/9' 2>/dev/null"),
     )
     .code
 }

@@ -337,10 +337,7 @@ fn drill(command: &Command) -> Result<Report, LabError> {
 pub(crate) fn own_lab(guard: &Guard, purpose: &str, spec: &Spec) -> Result<Lab, LabError> {
     let mut name = Layout::default_dir().into_os_string();
     name.push(format!("-{purpose}-{}", std::process::id()));
-    let tied = TiedLab::up(Layout::new(name), spec)?;
-    let lab = tied.lab().clone();
-    guard.keep(tied);
-    Ok(lab)
+    guard.boot(|| TiedLab::up(Layout::new(name), spec))
 }
 
 fn play_all(command: &Command, cluster: &Cluster<'_>, paint: Paint) -> Result<Report, LabError> {
