@@ -217,8 +217,10 @@ impl Fencer {
                 self.verified(now, op, &device, result, until_ms);
             }
             (Stage::Act, Phase::Off, CallResult::Done) if !own_way => {
+                let own = device.power_timeout_ms();
+                let limit_ms = own.unwrap_or(self.settings.verify_timeout_ms);
                 level.stage = Stage::Verify {
-                    until_ms: now.mono_ms + self.settings.verify_timeout_ms,
+                    until_ms: now.mono_ms + limit_ms,
                 };
                 self.next_call(now, op);
             }
