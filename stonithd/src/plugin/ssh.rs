@@ -10,6 +10,7 @@ mod metadata;
 mod node;
 mod session;
 mod settings;
+mod template;
 
 use super::{Plugin, failed};
 use futures::future::BoxFuture;

@@ -4,6 +4,7 @@ use super::{
     Until,
     session::{self, Patience, Said, Trouble},
     settings::Settings,
+    template::{self, Machine},
 };
 use stonithd_core::{Call, CallResult, Power, Verb};
 
@@ -83,7 +84,7 @@ impl There<'_> {
     }
 
     async fn list(&self) -> Result<Vec<String>, String> {
-        let command = self.command(&self.settings.list, LIST, "-")?;
+        let command = self.command(&self.settings.list, LIST, "")?;
         let said = self.run(&command).await?.good(self.host, &command)?;
         let names = said.lines().map(str::trim).filter(|l| !l.is_empty());
         Ok(names.map(str::to_owned).collect())
@@ -115,15 +116,13 @@ impl There<'_> {
         usual: &str,
         name: &str,
     ) -> Result<String, String> {
-        check_name(name)?;
-        check_name(&self.call.target)?;
         let template = configured.as_deref().unwrap_or(usual);
-        let values = [
-            ("{domain}", name),
-            ("{node}", &self.call.target),
-            ("{uri}", &self.settings.uri),
-        ];
-        Ok(filled(template, &values))
+        let machine = Machine {
+            node: &self.call.target,
+            name,
+            uri: &self.settings.uri,
+        };
+        template::filled(template, &machine)
     }
 
     async fn run(&self, command: &str) -> Result<Said, Trouble> {
@@ -159,64 +158,10 @@ fn power(said: &str, settings: &Settings) -> Result<Power, String> {
     }
 }
 
-/// Names go into a command of a shell: quoted, and of harmless characters in the first place, in case a
-/// template has quotes of its own.
-fn check_name(name: &str) -> Result<(), String> {
-    let usual = |c: char| c.is_alphanumeric() || " ._:@+=,%/-".contains(c);
-    match name.chars().all(usual) && (name == "-" || !name.starts_with('-')) {
-        true => Ok(()),
-        false => Err(format!(
-            "'{}' cannot be put into a command: letters, digits, blanks and ._:@+=,%/- are possible, no '-' at its beginning",
-            name.escape_default()
-        )),
-    }
-}
-
-/// Replaces each `{…}` once; what a value brings with it is not looked at again.
-fn filled(template: &str, values: &[(&str, &str)]) -> String {
-    let mut command = String::new();
-    let mut rest = template;
-    while let Some(at) = rest.find('{') {
-        let (before, from) = rest.split_at(at);
-        command.push_str(before);
-        match values.iter().find(|(name, _)| from.starts_with(name)) {
-            Some((name, value)) => {
-                command.push_str(&quoted(value));
-                rest = from.get(name.len()..).unwrap_or_default();
-            }
-            None => {
-                command.push('{');
-                rest = from.get(1..).unwrap_or_default();
-            }
-        }
-    }
-    command.push_str(rest);
-    command
-}
-
-fn quoted(value: &str) -> String {
-    format!("'{}'", value.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
-
-    #[test]
-    fn a_value_stays_one_word() {
-        let values = [("{domain}", "a'{uri};reboot"), ("{uri}", "u")];
-        assert_eq!(
-            filled("x ${y} {domain} {uri} {", &values),
-            r"x ${y} 'a'\''{uri};reboot' 'u' {"
-        );
-        for name in ["a;b", "a'b", "a$(b)", "a`b`", "-c", "a\nb", "a\"b", "a|b"] {
-            assert!(check_name(name).is_err(), "{name}");
-        }
-        for name in ["vm-1", "node 1", "/vm/1.vmx", "größe"] {
-            assert_eq!(check_name(name), Ok(()));
-        }
-    }
 
     #[test]
     fn states() {

@@ -7,6 +7,7 @@ use super::{
     Until,
     session::{self, Kind, Patience, Trouble},
     settings::Settings,
+    template::{self, Machine},
 };
 use std::time::Duration;
 use stonithd_core::{Call, CallResult, Verb};
@@ -64,7 +65,12 @@ enum Look {
 
 impl Node<'_> {
     async fn end(&self, configured: &Option<String>, usual: &str) -> Result<CallResult, String> {
-        let command = configured.as_deref().unwrap_or(usual);
+        let machine = Machine {
+            node: &self.call.target,
+            name: self.host,
+            uri: "",
+        };
+        let command = &template::filled(configured.as_deref().unwrap_or(usual), &machine)?;
         let life = self.life(self.until).await.map_err(cannot_ask)?;
         let limit = self.until.within(self.settings.power_timeout_ms);
         let trouble = self.ask(command, limit).await?;
