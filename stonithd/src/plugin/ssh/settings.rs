@@ -232,6 +232,13 @@ fn identity(text: &str) -> Result<PathBuf, String> {
             meta.mode() & 0o7777
         ));
     }
+    let ours = [0, rustix::process::geteuid().as_raw()];
+    if !ours.contains(&meta.uid()) {
+        return Err(format!(
+            "identity_file {text} belongs to user {}, who may use the key: chown root {text}, and make a new key if anybody had the old one",
+            meta.uid()
+        ));
+    }
     Ok(path.to_owned())
 }
 
@@ -360,5 +367,10 @@ mod tests {
         );
         mode(0o600);
         assert!(read(&[("identity_file", path)]).is_ok());
+        // Only root can give a file away.
+        if std::os::unix::fs::chown(path, Some(65_534), None).is_ok() {
+            let said = read(&[("identity_file", path)]).unwrap_err();
+            assert!(said.contains("belongs to user 65534"), "{said}");
+        }
     }
 }
