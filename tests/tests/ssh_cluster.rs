@@ -177,7 +177,7 @@ fn a_node_that_was_only_asked_keeps_its_resources_until_its_new_life() {
         asked,
         &format!("stonith_admin --reboot {before} --timeout 30s"),
     );
-    assert!(reboot.text.contains("asked"), "{}", reboot.text);
+    assert!(reboot.text.contains("with ask: asked"), "{}", reboot.text);
     // It is off, as we know and nobody in the cluster does.
     for _ in 0..20 {
         assert_eq!(cluster.places().get("web"), None, "nothing is proven");

@@ -6,9 +6,10 @@
 use super::{
     Until,
     session::{self, Kind, Patience, Trouble},
-    settings::Settings,
+    settings::{Login, Settings},
     template::{self, Machine},
 };
+use futures::future::join_all;
 use std::time::Duration;
 use stonithd_core::{Call, CallResult, Verb};
 use tokio::time::sleep;
@@ -20,8 +21,10 @@ const OFF: &str = "echo o > /proc/sysrq-trigger";
 /// Tells lives of a node apart.
 const LIFE: &str = "cat /proc/sys/kernel/random/boot_id";
 
-/// One look whether it still answers, in milliseconds.
-const LOOK_MS: u64 = 3_000;
+/// One look whether it still answers, in milliseconds: connecting, and all of it. A node that has gone
+/// does not even refuse, so that the first must have passed before the second.
+const CONNECT_MS: u64 = 2_000;
+const LOOK_MS: u64 = 5_000;
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(300);
@@ -71,7 +74,8 @@ impl Node<'_> {
             uri: "",
         };
         let command = &template::filled(configured.as_deref().unwrap_or(usual), &machine)?;
-        let life = self.life(self.until).await.map_err(cannot_ask)?;
+        let login = &self.settings.login;
+        let life = self.life(login, self.until).await.map_err(cannot_ask)?;
         let limit = self.until.within(self.settings.power_timeout_ms);
         let trouble = self.ask(command, limit).await?;
         let look = self.watch(life.as_deref(), limit).await;
@@ -100,8 +104,9 @@ impl Node<'_> {
     /// Asks; a session that breaks over it is what a node does that goes at once.
     async fn ask(&self, command: &str, limit: Until) -> Result<Option<Trouble>, String> {
         // Half of the time is for looking what came of it.
-        let limit = limit.within(u64::try_from(limit.left().as_millis() / 2).unwrap_or(u64::MAX));
+        let half_ms = u64::try_from(limit.left().as_millis() / 2).unwrap_or(u64::MAX);
         let login = &self.settings.login;
+        let limit = self.until.within(half_ms.max(login.timeout_ms));
         match session::run(login, self.host, command, Patience::Short, limit).await {
             Ok(said) => said.good(self.host, command).map(|_| None),
             Err(t) if matches!(t.kind, Kind::Refused | Kind::Here) => Err(t.text),
@@ -109,11 +114,11 @@ impl Node<'_> {
         }
     }
 
-    /// Looks until it has gone or there is no time left.
+    /// Looks until it has gone or the time is over; every look may take its own time.
     async fn watch(&self, life: Option<&str>, limit: Until) -> Look {
         let mut look = Look::Unclear;
         loop {
-            look = match self.life(limit.within(LOOK_MS)).await {
+            look = match self.look().await {
                 Err(t) if t.kind == Kind::Silent => return Look::Silent,
                 Err(t) if t.kind == Kind::Here => look,
                 Err(_) => Look::Unclear,
@@ -129,9 +134,14 @@ impl Node<'_> {
         }
     }
 
-    /// The life it is in, if it says so.
-    async fn life(&self, limit: Until) -> Result<Option<String>, Trouble> {
-        let login = &self.settings.login;
+    /// The life it is in, if it says so, by a short look.
+    async fn look(&self) -> Result<Option<String>, Trouble> {
+        let mut login = self.settings.login.clone();
+        login.timeout_ms = login.timeout_ms.min(CONNECT_MS);
+        self.life(&login, self.until.within(LOOK_MS)).await
+    }
+
+    async fn life(&self, login: &Login, limit: Until) -> Result<Option<String>, Trouble> {
         let said = session::run(login, self.host, LIFE, Patience::Short, limit).await?;
         let life = said.good(self.host, LIFE).unwrap_or_default();
         let life = life.trim();
@@ -148,19 +158,26 @@ fn cannot_ask(trouble: Trouble) -> String {
     }
 }
 
-/// Logs in to every node that the configuration names. One that is away is no failure of the device.
+/// Logs in to every node that the configuration names, to all at once. One that is away is no failure of
+/// the device.
 async fn monitor(call: &Call, settings: &Settings, until: Until) -> Result<CallResult, String> {
-    for (target, port) in call.known.iter().chain(&settings.hosts) {
+    let limit = until.within(settings.login.timeout_ms + LOOK_MS);
+    let login = &settings.login;
+    let nodes = call.known.iter().chain(&settings.hosts);
+    let looks = nodes.map(|(target, port)| async move {
         let host = settings.hosts.get(port).unwrap_or(port);
-        let limit = until.within(LOOK_MS.max(settings.login.timeout_ms));
-        let said = session::run(&settings.login, host, LIFE, Patience::Short, limit).await;
-        match said {
-            Err(t) if matches!(t.kind, Kind::Refused | Kind::Here) => {
-                return Err(format!("{target} cannot be asked: {t}"));
-            }
-            Err(t) => tracing::info!(device = call.device, "{target} could not be asked now: {t}"),
-            Ok(_) => {}
+        let said = session::run(login, host, LIFE, Patience::Short, limit).await;
+        (target, said.err())
+    });
+    let troubles = join_all(looks).await;
+    for (target, trouble) in troubles.into_iter().filter_map(|(n, t)| Some((n, t?))) {
+        if matches!(trouble.kind, Kind::Refused | Kind::Here) {
+            return Err(format!("{target} cannot be asked: {trouble}"));
         }
+        tracing::info!(
+            device = call.device,
+            "{target} could not be asked now: {trouble}"
+        );
     }
     Ok(CallResult::Done)
 }
