@@ -79,6 +79,9 @@ pub struct Call {
     pub host_argument: String,
     /// The device's own parameters.
     pub parameters: BTreeMap<String, String>,
+    /// Every target that the configuration names, with the device's name for it: a monitor can look
+    /// whether the device knows them.
+    pub known: BTreeMap<String, String>,
     /// How long at most.
     pub timeout_ms: u64,
 }

@@ -7,6 +7,19 @@ use crate::{
 };
 use std::collections::{BTreeMap, BTreeSet};
 
+/// Types that log in over ssh.
+const SSH_KINDS: &[&str] = &["ssh", "external/ssh", "fence_ssh"];
+
+/// Parameters of these that name the hypervisor, the usual one first.
+const HYPERVISOR_NAMES: &[&str] = &["hypervisor", "ip", "ipaddr"];
+
+/// The hypervisor that an ssh device logs in to; nothing: it logs in to the node itself.
+pub fn hypervisor(parameters: &BTreeMap<String, String>) -> Option<&str> {
+    let mut values = HYPERVISOR_NAMES.iter().filter_map(|n| parameters.get(*n));
+    let value = values.find(|value| !value.trim().is_empty())?;
+    Some(value.trim())
+}
+
 /// What a device can be asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verb {
@@ -120,21 +133,42 @@ impl Device {
             banned_on: BTreeSet::new(),
             parameters,
         };
+        if device.asks_the_node() {
+            problems.push(
+                "asks the node itself to go (ssh), which proves nothing: resources wait for the node's new life or for a person, and a node that hangs cannot be asked; have another device beside it, or name the 'hypervisor'"
+                    .to_owned(),
+            );
+            if device.trusted {
+                problems.push(
+                    "the meta attribute 'trusted' has no effect here: the word of the node itself is never enough"
+                        .to_owned(),
+                );
+            }
+        }
         (device, problems)
+    }
+
+    /// Whether it can do no more than ask the node itself to go: ssh without a hypervisor.
+    pub fn asks_the_node(&self) -> bool {
+        SSH_KINDS.contains(&self.kind.as_str()) && hypervisor(&self.parameters).is_none()
     }
 
     /// What it proves by accepting an order, without having been asked for the status.
     pub(crate) fn unverified_grade(&self) -> Grade {
-        match (self.kind.as_str(), self.trusted) {
-            ("ssh" | "external/ssh" | "fence_ssh", _) => Grade::Asked,
+        match (self.asks_the_node(), self.trusted) {
+            (true, _) => Grade::Asked,
             (_, true) => Grade::AcknowledgedTrusted,
             (_, false) => Grade::Acknowledged,
         }
     }
 
     /// Whether "reboot" is done by the device's own action (`pcmk_reboot_action` names another than "off"),
-    /// which proves less than off, verify, on.
+    /// which proves less than off, verify, on. A node that is asked over ssh can only do it by itself,
+    /// and nobody could switch it on again; a hypervisor is always asked for off, status and on.
     pub(crate) fn own_reboot(&self) -> bool {
+        if SSH_KINDS.contains(&self.kind.as_str()) {
+            return self.asks_the_node() && !self.reboot_means_off();
+        }
         self.parameters
             .get("pcmk_reboot_action")
             .is_some_and(|action| action != "off")
@@ -158,6 +192,13 @@ impl Device {
     /// Time-out of a call (`pcmk_off_timeout` and its kin).
     pub(crate) fn timeout_ms(&self, verb: Verb) -> Option<u64> {
         self.setting(verb, "timeout").and_then(parse_ms)
+    }
+
+    /// How long it may keep saying "on" after it accepted "off" (`power_timeout`, as fence agents call it).
+    pub(crate) fn power_timeout_ms(&self) -> Option<u64> {
+        self.parameters
+            .get("power_timeout")
+            .and_then(|text| parse_ms(text))
     }
 
     /// Calls at the same time (`pcmk_action_limit`); nothing: no limit.
@@ -201,8 +242,18 @@ impl Device {
                 .cloned()
                 .unwrap_or_default(),
             parameters: self.agent_parameters(),
+            known: self.known(),
             timeout_ms,
         }
+    }
+
+    /// Targets that the configuration names, with the device's names for them.
+    fn known(&self) -> BTreeMap<String, String> {
+        let name = |target: &String| self.ports.get(target).unwrap_or(target).clone();
+        self.static_targets
+            .iter()
+            .map(|target| (target.clone(), name(target)))
+            .collect()
     }
 
     fn delay_base_ms(&self, target: &str) -> u64 {
@@ -262,6 +313,25 @@ mod tests {
             device(&[("pcmk_delay_base", "4s")]).0.delay_ms("n9", 1),
             4_000
         );
+    }
+
+    #[test]
+    fn ssh_proves_something_through_a_hypervisor_only() {
+        let ssh = |parameters: &[(&str, &str)], trusted: &str| {
+            let pair = |(n, v): &(&str, &str)| ((*n).to_owned(), (*v).to_owned());
+            let parameters = parameters.iter().map(pair).collect();
+            let meta = BTreeMap::from([("trusted".to_owned(), trusted.to_owned())]);
+            Device::new("d", "ssh", parameters, &meta)
+        };
+        let (asks, problems) = ssh(&[], "true");
+        assert_eq!(asks.unverified_grade(), Grade::Asked);
+        assert!(asks.own_reboot());
+        assert_eq!(problems.len(), 2, "{problems:?}");
+        assert!(!ssh(&[("pcmk_reboot_action", "off")], "").0.own_reboot());
+        let (proves, problems) = ssh(&[("ip", "kvm1"), ("pcmk_reboot_action", "reboot")], "");
+        assert_eq!(proves.unverified_grade(), Grade::Acknowledged);
+        assert!(!proves.own_reboot(), "off, verify, on");
+        assert_eq!(problems, Vec::<String>::new());
     }
 
     #[test]

@@ -311,6 +311,7 @@ impl Fencer {
             attempts,
             level: None,
             relisting: None,
+            unproven: None,
             failures: Vec::new(),
             answered: false,
             offers: VecDeque::new(),

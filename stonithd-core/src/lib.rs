@@ -17,7 +17,7 @@ mod text;
 mod topology;
 
 pub use command::{Call, Command, Order, Severity};
-pub use device::{Device, HostCheck, Verb};
+pub use device::{Device, HostCheck, Verb, hypervisor};
 pub use fencer::Fencer;
 pub use history::{Entry as HistoryEntry, State as HistoryState};
 pub use input::{
@@ -25,4 +25,5 @@ pub use input::{
 };
 pub use registry::{Problem, Registry};
 pub use settings::Settings;
+pub use text::{host_list, parse_ms};
 pub use topology::Topology;

@@ -18,6 +18,8 @@ pub(crate) struct Operation {
     pub(crate) level: Option<Level>,
     /// What to try if the device that is asked for its targets has this one.
     pub(crate) relisting: Option<Attempt>,
+    /// What an earlier attempt did without proving anything; told if no other proves more.
+    pub(crate) unproven: Option<Unproven>,
     /// Why earlier attempts failed.
     pub(crate) failures: Vec<String>,
     /// The target is proven down and everybody has been told; only switching on is left.
@@ -27,6 +29,14 @@ pub(crate) struct Operation {
     /// Which node has a device that is not here.
     pub(crate) places: BTreeMap<String, String>,
     pub(crate) step: Step,
+}
+
+/// A node was asked to go, and has perhaps gone.
+#[derive(Clone, Debug)]
+pub(crate) struct Unproven {
+    pub(crate) grade: Grade,
+    pub(crate) devices: String,
+    pub(crate) by: String,
 }
 
 /// A way to do it.

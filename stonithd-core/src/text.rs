@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 /// `20s`, `2min`, `1h`, `500ms`, `20` (seconds): milliseconds.
-pub(crate) fn parse_ms(text: &str) -> Option<u64> {
+pub fn parse_ms(text: &str) -> Option<u64> {
     let text = text.trim();
     let digits = text
         .find(|c: char| !c.is_ascii_digit())
@@ -35,7 +35,7 @@ pub(crate) fn host_map(text: &str) -> (BTreeMap<String, String>, Vec<String>) {
 }
 
 /// Names separated by blanks, `,` or `;`.
-pub(crate) fn host_list(text: &str) -> Vec<String> {
+pub fn host_list(text: &str) -> Vec<String> {
     text.split([',', ';', ' ', '\t', '\n'])
         .filter(|n| !n.is_empty())
         .map(str::to_owned)

@@ -12,6 +12,7 @@ mod service;
 
 use clap::Parser;
 pub use daemon::{Daemon, StartError};
+pub use plugin::SSH_METADATA;
 use std::{ffi::OsString, path::PathBuf, process::ExitCode, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;

@@ -3,10 +3,14 @@
 
 mod agent;
 mod lab;
+mod ssh;
 
 use futures::future::BoxFuture;
 use std::{path::PathBuf, sync::Arc};
 use stonithd_core::{Call, CallResult};
+
+/// What the compiled-in fencing over ssh says of itself (`stonith_admin --metadata --agent ssh`).
+pub use ssh::METADATA as SSH_METADATA;
 
 /// One way to speak to devices. A call ends within its `timeout_ms`.
 pub(crate) trait Plugin: Send + Sync {
@@ -18,6 +22,7 @@ pub(crate) trait Plugin: Send + Sync {
 #[derive(Clone)]
 pub(crate) struct Plugins {
     lab: Arc<lab::Lab>,
+    ssh: Arc<ssh::Ssh>,
     agents: Arc<agent::Agents>,
 }
 
@@ -26,6 +31,7 @@ impl Plugins {
     pub(crate) fn new(agent_dirs: Vec<PathBuf>) -> Self {
         Self {
             lab: Arc::new(lab::Lab),
+            ssh: Arc::new(ssh::Ssh),
             agents: Arc::new(agent::Agents::new(agent_dirs)),
         }
     }
@@ -34,6 +40,9 @@ impl Plugins {
     pub(crate) async fn call(&self, call: &Call) -> CallResult {
         match call.kind.as_str() {
             "lab" => self.lab.call(call).await,
+            "ssh" | "external/ssh" => self.ssh.call(call).await,
+            // Somebody's own agent of that name goes before ours.
+            "fence_ssh" if !self.agents.has(&call.kind) => self.ssh.call(call).await,
             _ => self.agents.call(call).await,
         }
     }

@@ -4,6 +4,7 @@
 //! A test that cannot run here says so in a line `skipped: REASON`, which `cargo xtask test` counts.
 
 pub mod cluster;
+pub mod sshd;
 
 use std::{
     fs::{self, File},

@@ -5,7 +5,7 @@ use crate::{
     command::{Command, Severity},
     device::{Device, HostCheck, Verb},
     input::{CallResult, Grade, Now, Power, Reply, Request},
-    operation::{Attempt, Level, Next, Operation, Phase, Stage, Step},
+    operation::{Attempt, Level, Next, Operation, Phase, Stage, Step, Unproven},
 };
 use std::collections::VecDeque;
 
@@ -87,8 +87,18 @@ impl Fencer {
             "" => format!("nothing was proven within {waited} ms"),
             what => format!("nothing was proven within {waited} ms; {what}"),
         };
-        let reason = op.failure(&reason);
-        self.finish(now, op, Err(reason), String::new(), String::new());
+        self.give_up(now, op, &reason);
+    }
+
+    /// Nothing is left to try, or no time: what is known then.
+    fn give_up(&mut self, now: Now, op: &mut Operation, last: &str) {
+        match op.unproven.take() {
+            Some(known) => self.finish(now, op, Ok(known.grade), known.devices, known.by),
+            None => {
+                let reason = op.failure(last);
+                self.finish(now, op, Err(reason), String::new(), String::new());
+            }
+        }
         op.step = Step::Ended;
     }
 
@@ -107,11 +117,7 @@ impl Fencer {
             }
             Some(Attempt::Elsewhere) => self.ask(now, op, None),
             Some(Attempt::Relist(id)) => self.relist(now, op, &id),
-            None => {
-                let reason = op.failure("");
-                self.finish(now, op, Err(reason), String::new(), String::new());
-                op.step = Step::Ended;
-            }
+            None => self.give_up(now, op, ""),
         }
     }
 
@@ -217,8 +223,10 @@ impl Fencer {
                 self.verified(now, op, &device, result, until_ms);
             }
             (Stage::Act, Phase::Off, CallResult::Done) if !own_way => {
+                let own = device.power_timeout_ms();
+                let limit_ms = own.unwrap_or(self.settings.verify_timeout_ms);
                 level.stage = Stage::Verify {
-                    until_ms: now.mono_ms + self.settings.verify_timeout_ms,
+                    until_ms: now.mono_ms + limit_ms,
                 };
                 self.next_call(now, op);
             }
@@ -366,6 +374,18 @@ impl Fencer {
         let grade = level.grade;
         let devices = level.devices.join(",");
         let by = level.by.iter().cloned().collect::<Vec<_>>().join(",");
+        if grade == Grade::Asked && self.keep_what_may_prove(op) {
+            let target = &op.request.target;
+            self.log(
+                Severity::Warning,
+                format!(
+                    "{target} was asked by {devices} of {by}, which proves nothing: trying what is left"
+                ),
+            );
+            op.unproven = Some(Unproven { grade, devices, by });
+            return self.next_attempt(now, op);
+        }
+        let Some(level) = &mut op.level else { return };
         level.position = 0;
         level.stage = Stage::Act;
         level.phase = Phase::On;
@@ -375,6 +395,18 @@ impl Fencer {
             "reboot" => self.next_call(now, op),
             _ => op.step = Step::Ended,
         }
+    }
+
+    /// Drops what could only ask the target once more, perhaps in its next life; whether anything is left.
+    fn keep_what_may_prove(&self, op: &mut Operation) -> bool {
+        let devices = &self.registry.devices;
+        let proves = |id: &String| devices.get(id).is_some_and(|d| !d.asks_the_node());
+        op.attempts.retain(|attempt| match attempt {
+            Attempt::Level(ids) => ids.iter().any(proves),
+            Attempt::Relist(id) => proves(id),
+            Attempt::Elsewhere => false,
+        });
+        !op.attempts.is_empty()
     }
 
     /// Tells everybody who asked.
@@ -397,6 +429,13 @@ impl Fencer {
         self.history
             .ended(&request.intent, &request.target, &reply, now.wall_s);
         let (severity, outcome) = match &reply.result {
+            Ok(Grade::Asked) if request.action != "on" => (
+                Severity::Warning,
+                format!(
+                    "was asked for by {} of {}, which proves nothing: resources wait for its new life, or for a person who confirms that it is down",
+                    reply.device, reply.by_node
+                ),
+            ),
             Ok(grade) => (
                 Severity::Info,
                 format!(
@@ -423,6 +462,6 @@ impl Fencer {
 }
 
 /// The device reboots by itself, so there is nothing to verify and nothing to switch on.
-fn takes_own_way(op: &Operation, device: &Device) -> bool {
+pub(super) fn takes_own_way(op: &Operation, device: &Device) -> bool {
     op.request.action == "reboot" && device.own_reboot()
 }

@@ -1,6 +1,6 @@
 //! What is handed to other nodes.
 
-use super::Fencer;
+use super::{Fencer, attempt::takes_own_way};
 use crate::{
     command::{Command, Order},
     input::{AskId, Now, Offer, RelayId, Reply, Request},
@@ -116,7 +116,7 @@ impl Fencer {
             delay_ms: 0,
             timeout_ms: left_ms,
             device: device.clone().unwrap_or_default(),
-            action: relayed_action(op, device.is_some()),
+            action: self.relayed_action(op, device.as_deref()),
             intent: relayed_intent(op, device.as_deref()),
             ..op.request.clone()
         };
@@ -167,8 +167,12 @@ impl Fencer {
             op.step = Step::Ended;
             return;
         };
-        op.places.insert(device, node.to_owned());
+        let stays = self.has_own_way(op, &device);
+        op.places.insert(device.clone(), node.to_owned());
         if let Some(level) = &mut op.level {
+            if stays {
+                level.skip_on.insert(device);
+            }
             level.by.insert(node.to_owned());
             if level.phase == Phase::Off || op.request.action == "on" {
                 level.grade = level.grade.max(grade);
@@ -176,6 +180,22 @@ impl Fencer {
             level.device_done();
         }
         self.next_call(now, op);
+    }
+
+    /// One device of a level does its part of the phase; one that reboots in its own way does that, and
+    /// without a device the other node does it all.
+    fn relayed_action(&self, op: &Operation, device: Option<&str>) -> String {
+        let phase = op.level.as_ref().map(|l| l.phase);
+        match (device, phase) {
+            (Some(id), Some(Phase::Off)) if !self.has_own_way(op, id) => "off".to_owned(),
+            (Some(_), Some(Phase::On)) => "on".to_owned(),
+            _ => op.request.action.clone(),
+        }
+    }
+
+    fn has_own_way(&self, op: &Operation, id: &str) -> bool {
+        let device = self.registry.devices.get(id);
+        device.is_some_and(|d| takes_own_way(op, d))
     }
 
     pub(super) fn relay_failed(
@@ -212,16 +232,6 @@ impl Fencer {
                 self.next_attempt(now, op);
             }
         }
-    }
-}
-
-/// One device of a level does its part of the phase; without a device the other node does it all.
-fn relayed_action(op: &Operation, one_device: bool) -> String {
-    let phase = op.level.as_ref().map(|l| l.phase);
-    match (one_device, phase) {
-        (true, Some(Phase::Off)) => "off".to_owned(),
-        (true, Some(Phase::On)) => "on".to_owned(),
-        _ => op.request.action.clone(),
     }
 }
 

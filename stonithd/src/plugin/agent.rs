@@ -46,10 +46,15 @@ impl Agents {
         }
     }
 
+    /// Whether there is one of this name.
+    pub(super) fn has(&self, kind: &str) -> bool {
+        self.find(kind).is_ok()
+    }
+
     fn find(&self, kind: &str) -> Result<PathBuf, String> {
         if !kind.starts_with("fence_") || kind.contains(['/', '\0']) {
             return Err(format!(
-                "there is no plugin '{kind}' (built in: lab; fence agents are called fence_...)"
+                "there is no plugin '{kind}' (built in: lab, ssh; fence agents are called fence_...)"
             ));
         }
         let tried: Vec<PathBuf> = self.dirs.iter().map(|dir| dir.join(kind)).collect();
@@ -233,6 +238,7 @@ esac
                 .iter()
                 .map(|(n, v)| ((*n).into(), (*v).into()))
                 .collect(),
+            known: BTreeMap::new(),
             timeout_ms: 5_000,
         }
     }

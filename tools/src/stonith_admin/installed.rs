@@ -7,7 +7,7 @@ use std::{fs, path::Path, time::Duration};
 const DIRS: &[&str] = &["/usr/sbin", "/usr/local/sbin"];
 
 /// Compiled into the fencing daemon.
-const BUILT_IN: &[(&str, &str)] = &[("lab", LAB)];
+const BUILT_IN: &[(&str, &str)] = &[("lab", LAB), ("ssh", stonithd::SSH_METADATA)];
 
 const LAB: &str = r#"<?xml version="1.0"?>
 <resource-agent name="lab" shortdesc="The power switch of a lab on this machine">
