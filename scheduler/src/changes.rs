@@ -8,7 +8,7 @@ use crate::{
     actions, create, digest, failures,
     history_ops::{self, Entry},
     model::{Cluster, Kind, NodeIx, RscIx, Task, ar},
-    ordering::order_action_task,
+    ordering::{order_action_task, order_task_action},
     recurring, resources, score,
 };
 
@@ -138,7 +138,8 @@ fn schedule_cancel(
     if !a.extra.iter().any(|(n, _)| *n == "call_id") {
         a.extra.push(("call_id", call));
     }
-    order_action_task(c, cancel, rsc, Task::Stop, ar::ORDERED);
+    // A stop cancels it anyway.
+    order_task_action(c, rsc, Task::Stop, cancel, ar::ORDERED);
 }
 
 struct Digests {

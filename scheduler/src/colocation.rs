@@ -695,8 +695,8 @@ fn add_matching(
     for (node, entry) in table.entries_mut() {
         let value = attribute(c, node, &name, target);
         let score = best_matching(c, source, own, &name, value, node);
-        if factor < 0.0 && score < 0 && !allowed_on_one(c, c.colocations[ix].dependent) {
-            // What the dependent avoids is no reason to go there, unless it has but one node to be on.
+        if factor < 0.0 && score < 0 && !gives_way(c, ix, score) {
+            // What the dependent avoids is no reason to go there.
             continue;
         }
         if entry.score == FILTERED {
@@ -725,6 +725,14 @@ fn add_matching(
         }
         entry.score = new;
     }
+}
+
+/// Whether a primary goes where its dependent, which must not be with it, cannot be: only for a dependent that has but
+/// one node to be on, and if the primary's stickiness and the constraint's influence let it.
+fn gives_way(c: &Cluster, ix: usize, score: i32) -> bool {
+    let col = &c.colocations[ix];
+    let sticky = c.rscs[col.primary].stickiness >= score.saturating_neg();
+    !sticky && has_influence(c, ix, None) && allowed_on_one(c, col.dependent)
 }
 
 /// Whether exactly one node is open to a resource.

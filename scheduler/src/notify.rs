@@ -296,7 +296,9 @@ fn tell(
     if role != Role::Stopped && matches!(task, Task::Stop | Task::Demote) {
         let stop = first_action(c, rsc, Task::Stop, None);
         for node in c.rscs[rsc].running_on.clone() {
-            let implied = stop.is_some_and(|ix| c.acts[ix].pseudo) && c.nodes[node].unclean;
+            let n = &c.nodes[node];
+            let fenced = n.unclean || n.remote_requires_reset;
+            let implied = stop.is_some_and(|ix| c.acts[ix].pseudo) && fenced;
             if implied {
                 continue;
             }
@@ -381,36 +383,16 @@ fn post_notify(
 }
 
 /// Notifications about a stop that fencing implies: those left are told when the fencing is done.
-pub(crate) fn order_fencing(c: &mut Cluster, rsc: RscIx, _stop: ActIx, fence: ActIx) {
-    let Some(clone) = c.clone_of(rsc) else {
-        return;
+pub(crate) fn order_fencing(c: &mut Cluster, rsc: RscIx, stop: ActIx, fence: ActIx) {
+    let (optional, runnable) = (c.acts[fence].optional, c.acts[fence].runnable);
+    let mut frame = |c: &mut Cluster, task, kind| {
+        let what = ("post", "stop");
+        let ix = frame(c, rsc, task, kind, "stonith", what, optional, runnable);
+        c.acts[ix].priority = INFINITY;
+        ix
     };
-    let optional = c.acts[fence].optional;
-    let post = frame(
-        c,
-        clone,
-        Task::Notify,
-        "post",
-        "stonith",
-        ("post", "stop"),
-        optional,
-        true,
-    );
-    let post_done = frame(
-        c,
-        clone,
-        Task::Notified,
-        "confirmed-post",
-        "stonith",
-        ("post", "stop"),
-        optional,
-        true,
-    );
-    if c.acts[post].priority == INFINITY {
-        return;
-    }
-    c.acts[post].priority = INFINITY;
-    c.acts[post_done].priority = INFINITY;
+    let post = frame(c, Task::Notify, "post");
+    let post_done = frame(c, Task::Notified, "confirmed-post");
     order_actions(c, fence, post, ar::FIRST_IMPLIES_THEN);
     order_actions(c, post, post_done, ar::FIRST_IMPLIES_THEN);
     let notices = Notices {
@@ -419,5 +401,12 @@ pub(crate) fn order_fencing(c: &mut Cluster, rsc: RscIx, _stop: ActIx, fence: Ac
         post,
         post_done,
     };
-    announce(c, clone, Task::Stop, &notices);
+    let mut lists = collect(c, rsc);
+    let stopping = (shown_id(c, rsc), c.acts[stop].node);
+    lists.lists.insert("stop", vec![stopping]);
+    let whole = c.uber_parent(rsc, false);
+    let keys = keys(c, whole, &lists);
+    for part in c.primitives(whole) {
+        tell(c, part, Task::Stop, &notices, &keys, &lists);
+    }
 }

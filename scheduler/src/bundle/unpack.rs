@@ -76,6 +76,11 @@ pub(crate) fn unpack(c: &mut Cluster, ix: RscIx, xml: &Element) {
         address = address.as_deref().and_then(next_address);
     }
     if let Some(child) = child {
+        if c.rscs[child].notify {
+            for part in c.rscs[ix].children.clone() {
+                c.rscs[part].notify = true;
+            }
+        }
         c.rscs[ix].children.push(child);
         if let Some(bundle) = &mut c.rscs[ix].bundle {
             bundle.child = Some(child);
