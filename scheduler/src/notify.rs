@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     actions,
-    model::{ActIx, Cluster, Kind, NodeIx, Notices, Role, RscIx, Task, ar},
+    model::{ActIx, Cluster, Discover, Kind, NodeIx, Notices, Role, RscIx, Task, ar},
     ordering::{first_action, order_actions},
     score::INFINITY,
 };
@@ -244,7 +244,10 @@ fn keys(c: &Cluster, clone: RscIx, lists: &Lists) -> Vec<(&'static str, String)>
         out.push((node_key, nodes(list)));
     }
     out.push(("notify_inactive_resource", resources("inactive")));
-    let mut available: Vec<NodeIx> = c.rscs[clone].allowed.nodes().collect();
+    let exclusive = c.rscs[clone].exclusive_probes;
+    let all = c.rscs[clone].allowed.entries();
+    let open = all.filter(|(_, e)| !exclusive || e.discover == Discover::Exclusive);
+    let mut available: Vec<NodeIx> = open.map(|(node, _)| node).collect();
     let by_name = |list: &mut Vec<NodeIx>| {
         list.sort_by(|a, b| crate::names::compare(&c.nodes[*a].name, &c.nodes[*b].name))
     };
@@ -259,7 +262,18 @@ fn keys(c: &Cluster, clone: RscIx, lists: &Lists) -> Vec<(&'static str, String)>
     };
     out.push(("notify_available_uname", names(&available)));
     out.push(("notify_all_uname", names(&c.node_order)));
+    let target = c.rscs[clone].meta.get("container-attribute-target");
+    if target.is_some_and(|t| t == "host") {
+        let hosts: Vec<NodeIx> = c.node_order.iter().map(|n| host_of(c, *n)).collect();
+        out.push(("notify_all_hosts", names(&hosts)));
+    }
     out
+}
+
+/// The host of a guest that runs; of others, the node itself.
+fn host_of(c: &Cluster, node: NodeIx) -> NodeIx {
+    let container = c.nodes[node].connection.and_then(|r| c.rscs[r].container);
+    container.and_then(|r| c.current_node(r)).unwrap_or(node)
 }
 
 fn announce(c: &mut Cluster, clone: RscIx, task: Task, notices: &Notices) {
@@ -357,7 +371,13 @@ fn notify(
     );
     let optional = c.acts[frame].optional;
     let ix = actions::keyed_action(c, rsc, Task::Notify, key, Some(node), optional);
-    c.acts[ix].extra = own;
+    for (name, value) in own {
+        // The first frame that an instance is told from names what it is told.
+        let extra = &mut c.acts[ix].extra;
+        if !extra.iter().any(|(known, _)| *known == name) {
+            extra.push((name, value));
+        }
+    }
     add_keys(c, ix, keys);
     order_actions(c, frame, ix, ar::ORDERED);
     order_actions(c, ix, done, ar::ORDERED);
