@@ -436,6 +436,10 @@ fn make_connection(
     n.unclean = false;
     n.attrs.insert("#kind".to_owned(), "container".to_owned());
     c.have_remote = true;
+    // The node may be known from the configuration, and open to what was read before.
+    if let Some(entry) = c.rscs[bundle].allowed.get_mut(node) {
+        entry.present = false;
+    }
     for r in &mut c.rscs {
         if let Some(entry) = r.allowed.get_mut(node) {
             entry.score = -INFINITY;
