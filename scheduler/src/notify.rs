@@ -122,8 +122,20 @@ pub(crate) fn create_all(c: &mut Cluster) {
         let order = [Task::Start, Task::Stop, Task::Promote, Task::Demote];
         for task in order {
             if let Some((_, notices)) = notices.iter().find(|(t, _)| *t == task) {
+                require_frames(c, clone, task, notices);
                 announce(c, clone, task, notices);
             }
+        }
+    }
+}
+
+/// A change that turned out to be needed is told of.
+fn require_frames(c: &mut Cluster, clone: RscIx, task: Task, notices: &Notices) {
+    let needed = first_action(c, clone, task, None).is_some_and(|ix| !c.acts[ix].optional);
+    if needed {
+        let before = notices.pre.into_iter().chain(notices.pre_done);
+        for ix in before.chain([notices.post, notices.post_done]) {
+            c.acts[ix].optional = false;
         }
     }
 }
@@ -329,6 +341,9 @@ fn tell(
             return;
         };
         let start = first_action(c, rsc, Task::Start, None);
+        if start.is_some_and(|ix| !c.acts[ix].runnable) {
+            return;
+        }
         if (task != Task::Start || start.is_none_or(|ix| c.acts[ix].optional))
             && let (Some(pre), Some(done)) = (notices.pre, notices.pre_done)
         {

@@ -199,7 +199,8 @@ fn strength(c: &Cluster, first: ActIx, then: ActIx, flags: u32) -> (u32, ActIx) 
     } else {
         1
     };
-    (rank, then)
+    let order = if gate { ActIx::MAX - then } else { then };
+    (rank, order)
 }
 
 /// A ring of actions, each waiting for the next.
