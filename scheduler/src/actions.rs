@@ -481,6 +481,13 @@ fn on_failure(
             meta.remove("on-fail");
         }
     }
+    if name == "stop" && meta.get("on-fail").is_some_and(|v| v == "stop") {
+        c.problem(format!(
+            "resource '{}': on-fail=stop is ignored for stop",
+            c.rscs[rsc].id
+        ));
+        meta.remove("on-fail");
+    }
     let on_fail = match meta.get("on-fail").map(String::as_str) {
         Some("ignore" | "nothing") => Some(OnFail::Ignore),
         Some("block") => Some(OnFail::Block),

@@ -9,6 +9,7 @@ use crate::{
     actions, assign, colocation, constraints, create, failures, instances,
     model::{Cluster, Kind, NodeIx, Replica, Role, RscIx, Task, ar},
     ordering::order_tasks,
+    resources,
     score::INFINITY,
 };
 pub(crate) use unpack::unpack;
@@ -330,6 +331,15 @@ pub(crate) fn probe(c: &mut Cluster, bundle: RscIx, node: NodeIx) -> bool {
         }
     }
     any
+}
+
+/// Whether the address of a connection is the name of the container's host.
+pub(crate) fn needs_remote_name(c: &mut Cluster, rsc: RscIx) -> bool {
+    let bundled = replica_of(c, rsc).is_some_and(|r| r.remote == Some(rsc));
+    bundled
+        && resources::params(c, rsc, None)
+            .get("addr")
+            .is_some_and(|addr| addr == "#uname")
 }
 
 /// The host whose name stands for `#uname` in the address of a connection into a container.

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use cib::Element;
 
 use crate::{
-    actions, create, digest, failures,
-    history_ops::{self, Entry},
+    actions, create, digest, failures, history_ops,
     model::{Cluster, Kind, NodeIx, RscIx, Task, ar},
-    ordering::order_action_task,
+    ordering::{order_action_task, order_task_action},
     recurring, resources, score,
 };
 
@@ -96,11 +95,7 @@ fn check_resource(c: &mut Cluster, rsc: RscIx, node: NodeIx, xml: &Element) {
     };
     for op in ops {
         let name = op.attr("operation").unwrap_or("");
-        let interval_ms = op
-            .attr("interval")
-            .and_then(score::leading_integer)
-            .and_then(|n| u32::try_from(n).ok())
-            .unwrap_or(0);
+        let interval_ms = interval_ms(op);
         if call(op) >= 0 && call(op) < from {
             continue;
         }
@@ -115,6 +110,13 @@ fn check_resource(c: &mut Cluster, rsc: RscIx, node: NodeIx, xml: &Element) {
             actions::clear_failcount(c, rsc, node, "action definition changed");
         }
     }
+}
+
+fn interval_ms(op: &Element) -> u32 {
+    op.attr("interval")
+        .and_then(score::leading_integer)
+        .and_then(|n| u32::try_from(n).ok())
+        .unwrap_or(0)
 }
 
 fn agent_changed(c: &Cluster, rsc: RscIx, xml: &Element) -> bool {
@@ -138,7 +140,8 @@ fn schedule_cancel(
     if !a.extra.iter().any(|(n, _)| *n == "call_id") {
         a.extra.push(("call_id", call));
     }
-    order_action_task(c, cancel, rsc, Task::Stop, ar::ORDERED);
+    // A stop cancels it anyway.
+    order_task_action(c, rsc, Task::Stop, cancel, ar::ORDERED);
 }
 
 struct Digests {
@@ -282,8 +285,9 @@ fn older_than_3_16(version: &str) -> bool {
 }
 
 /// Whether a resource's parameters are not those an operation was done with.
-pub(crate) fn params_changed(c: &mut Cluster, rsc: RscIx, node: NodeIx, entry: &Entry) -> bool {
-    compare(c, rsc, node, entry.xml, entry.name, entry.interval_ms)
+pub(crate) fn params_changed(c: &mut Cluster, rsc: RscIx, node: NodeIx, op: &Element) -> bool {
+    let name = op.attr("operation").unwrap_or("");
+    compare(c, rsc, node, op, name, interval_ms(op))
         .is_some_and(|d| d.all_changed || d.restart_changed)
 }
 

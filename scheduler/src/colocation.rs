@@ -695,8 +695,8 @@ fn add_matching(
     for (node, entry) in table.entries_mut() {
         let value = attribute(c, node, &name, target);
         let score = best_matching(c, source, own, &name, value, node);
-        if factor < 0.0 && score < 0 && !allowed_on_one(c, c.colocations[ix].dependent) {
-            // What the dependent avoids is no reason to go there, unless it has but one node to be on.
+        if factor < 0.0 && score < 0 && !gives_way(c, ix, score) {
+            // What the dependent avoids is no reason to go there.
             continue;
         }
         if entry.score == FILTERED {
@@ -725,6 +725,23 @@ fn add_matching(
         }
         entry.score = new;
     }
+}
+
+/// Whether a member of a group cannot be on a node because the group may not.
+fn banned_with_group(c: &Cluster, rsc: RscIx, node: NodeIx) -> bool {
+    let group = c.rscs[rsc]
+        .parent
+        .filter(|p| c.rscs[*p].kind == Kind::Group);
+    let entry = group.and_then(|group| c.rscs[group].allowed.get(node));
+    entry.is_some_and(|e| e.score <= -INFINITY)
+}
+
+/// Whether a primary goes where its dependent, which must not be with it, cannot be: only for a dependent that has but
+/// one node to be on, and if the primary's stickiness and the constraint's influence let it.
+fn gives_way(c: &Cluster, ix: usize, score: i32) -> bool {
+    let col = &c.colocations[ix];
+    let sticky = c.rscs[col.primary].stickiness >= score.saturating_neg();
+    !sticky && has_influence(c, ix, None) && allowed_on_one(c, col.dependent)
 }
 
 /// Whether exactly one node is open to a resource.
@@ -771,13 +788,16 @@ fn best_matching(
 ) -> i32 {
     if name.is_none() && !c.nodes[same].bundle {
         return match table.get(same) {
-            Some(entry) if c.can_run(same) => entry.score.max(-INFINITY),
+            Some(entry) if c.can_run(same) && !banned_with_group(c, source, same) => {
+                entry.score.max(-INFINITY)
+            }
             _ => -INFINITY,
         };
     }
     table
         .entries()
-        .filter(|(node, _)| c.can_run(*node) && attribute(c, *node, name, source) == value)
+        .filter(|(node, _)| c.can_run(*node) && !banned_with_group(c, source, *node))
+        .filter(|(node, _)| attribute(c, *node, name, source) == value)
         .map(|(_, e)| e.score)
         .max()
         .unwrap_or(-INFINITY)

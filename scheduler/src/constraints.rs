@@ -435,26 +435,24 @@ pub(crate) fn new(
     c.rscs[primary.0].with_this.push(ix);
 }
 
-/// What must not be together starts on a node only after the other has stopped there.
+/// What must not be together comes to a node only after the other has left it.
 fn keep_apart(c: &mut Cluster, first: (RscIx, Role), then: (RscIx, Role)) {
-    let leave = if first.1 == Role::Promoted {
-        Task::Demote
-    } else {
-        Task::Stop
+    let leave: &[Task] = match first.1 {
+        Role::Promoted => &[Task::Demote],
+        Role::Unpromoted => &[Task::Stop, Task::Promote],
+        _ => &[Task::Stop],
     };
-    let come = if then.1 == Role::Promoted {
-        Task::Promote
-    } else {
-        Task::Start
+    let come: &[Task] = match then.1 {
+        Role::Promoted => &[Task::Promote],
+        Role::Unpromoted => &[Task::Start, Task::Demote],
+        _ => &[Task::Start],
     };
-    crate::ordering::order_tasks(
-        c,
-        first.0,
-        leave,
-        then.0,
-        come,
-        ar::IF_REQUIRED_ON_SAME_NODE,
-    );
+    for leave in leave {
+        for come in come {
+            let flags = ar::IF_REQUIRED_ON_SAME_NODE;
+            crate::ordering::order_tasks(c, first.0, *leave, then.0, *come, flags);
+        }
+    }
 }
 
 fn ticket(c: &mut Cluster, xml: &Element) {

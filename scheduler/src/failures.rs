@@ -166,11 +166,12 @@ pub(crate) fn entry_expired(c: &mut Cluster, rsc: RscIx, node: NodeIx, entry: &E
         } else if entry.is_last_failure() && reconnects {
             clear = Some("reconnect interval is set");
         }
-    } else if entry.is_last_failure()
-        && matches!(entry.task, Task::Start | Task::Monitor)
-        && crate::changes::params_changed(c, rsc, node, entry)
-    {
-        clear = Some("resource parameters have changed");
+    } else if entry.is_last_failure() && matches!(entry.task, Task::Start | Task::Monitor) {
+        if crate::bundle::needs_remote_name(c, rsc) {
+            c.compare_later.push((rsc, node, entry.xml.clone()));
+        } else if crate::changes::params_changed(c, rsc, node, entry.xml) {
+            clear = Some(CHANGED);
+        }
     }
     if let Some(reason) = clear {
         let ix = actions::clear_failcount(c, rsc, node, reason);
@@ -185,6 +186,18 @@ pub(crate) fn entry_expired(c: &mut Cluster, rsc: RscIx, node: NodeIx, entry: &E
         expired = false;
     }
     expired
+}
+
+/// Why fail counts are wiped when a resource is not configured as it was.
+const CHANGED: &str = "resource parameters have changed";
+
+/// Compares what could not be compared before it was known where containers go.
+pub(crate) fn compare_rest(c: &mut Cluster) {
+    for (rsc, node, entry) in std::mem::take(&mut c.compare_later) {
+        if crate::changes::params_changed(c, rsc, node, &entry) {
+            actions::clear_failcount(c, rsc, node, CHANGED);
+        }
+    }
 }
 
 /// The failed monitor of a connection that is tried again at intervals counts until its node was fenced.

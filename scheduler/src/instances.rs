@@ -121,11 +121,13 @@ fn assign_early(
         }
         // Something with a better claim to another node would take this instance away: keep that room free
         // and look again.
-        unassign(c, instance);
         restore(c, &saved);
         let Some(other) = chosen else {
+            // Members of a cloned group keep what was found for them.
+            c.rscs[instance].unassigned = true;
             break;
         };
+        unassign(c, instance);
         if let Some(entry) = c.rscs[owner].allowed.get_mut(other) {
             entry.count += 1;
         }

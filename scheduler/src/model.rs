@@ -626,6 +626,8 @@ pub(crate) struct Cluster<'a> {
     pub(crate) have_remote: bool,
     pub(crate) dc: Option<NodeIx>,
     /// Failed operations that still count: resource, node, entry of the history.
+    /// Failures whose operations cannot be compared with the configuration yet.
+    pub(crate) compare_later: Vec<(RscIx, NodeIx, Element)>,
     pub(crate) failed_ops: Vec<(RscIx, NodeIx, Element)>,
     pub(crate) node_order: Vec<NodeIx>,
     pub(crate) rsc_defaults: Rc<BTreeMap<String, String>>,

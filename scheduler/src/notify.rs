@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     actions,
-    model::{ActIx, Cluster, Kind, NodeIx, Notices, Role, RscIx, Task, ar},
+    model::{ActIx, Cluster, Discover, Kind, NodeIx, Notices, Role, RscIx, Task, ar},
     ordering::{first_action, order_actions},
     score::INFINITY,
 };
@@ -122,8 +122,20 @@ pub(crate) fn create_all(c: &mut Cluster) {
         let order = [Task::Start, Task::Stop, Task::Promote, Task::Demote];
         for task in order {
             if let Some((_, notices)) = notices.iter().find(|(t, _)| *t == task) {
+                require_frames(c, clone, task, notices);
                 announce(c, clone, task, notices);
             }
+        }
+    }
+}
+
+/// A change that turned out to be needed is told of.
+fn require_frames(c: &mut Cluster, clone: RscIx, task: Task, notices: &Notices) {
+    let needed = first_action(c, clone, task, None).is_some_and(|ix| !c.acts[ix].optional);
+    if needed {
+        let before = notices.pre.into_iter().chain(notices.pre_done);
+        for ix in before.chain([notices.post, notices.post_done]) {
+            c.acts[ix].optional = false;
         }
     }
 }
@@ -244,7 +256,10 @@ fn keys(c: &Cluster, clone: RscIx, lists: &Lists) -> Vec<(&'static str, String)>
         out.push((node_key, nodes(list)));
     }
     out.push(("notify_inactive_resource", resources("inactive")));
-    let mut available: Vec<NodeIx> = c.rscs[clone].allowed.nodes().collect();
+    let exclusive = c.rscs[clone].exclusive_probes;
+    let all = c.rscs[clone].allowed.entries();
+    let open = all.filter(|(_, e)| !exclusive || e.discover == Discover::Exclusive);
+    let mut available: Vec<NodeIx> = open.map(|(node, _)| node).collect();
     let by_name = |list: &mut Vec<NodeIx>| {
         list.sort_by(|a, b| crate::names::compare(&c.nodes[*a].name, &c.nodes[*b].name))
     };
@@ -259,7 +274,18 @@ fn keys(c: &Cluster, clone: RscIx, lists: &Lists) -> Vec<(&'static str, String)>
     };
     out.push(("notify_available_uname", names(&available)));
     out.push(("notify_all_uname", names(&c.node_order)));
+    let target = c.rscs[clone].meta.get("container-attribute-target");
+    if target.is_some_and(|t| t == "host") {
+        let hosts: Vec<NodeIx> = c.node_order.iter().map(|n| host_of(c, *n)).collect();
+        out.push(("notify_all_hosts", names(&hosts)));
+    }
     out
+}
+
+/// The host of a guest that runs; of others, the node itself.
+fn host_of(c: &Cluster, node: NodeIx) -> NodeIx {
+    let container = c.nodes[node].connection.and_then(|r| c.rscs[r].container);
+    container.and_then(|r| c.current_node(r)).unwrap_or(node)
 }
 
 fn announce(c: &mut Cluster, clone: RscIx, task: Task, notices: &Notices) {
@@ -296,7 +322,9 @@ fn tell(
     if role != Role::Stopped && matches!(task, Task::Stop | Task::Demote) {
         let stop = first_action(c, rsc, Task::Stop, None);
         for node in c.rscs[rsc].running_on.clone() {
-            let implied = stop.is_some_and(|ix| c.acts[ix].pseudo) && c.nodes[node].unclean;
+            let n = &c.nodes[node];
+            let fenced = n.unclean || n.remote_requires_reset;
+            let implied = stop.is_some_and(|ix| c.acts[ix].pseudo) && fenced;
             if implied {
                 continue;
             }
@@ -313,6 +341,9 @@ fn tell(
             return;
         };
         let start = first_action(c, rsc, Task::Start, None);
+        if start.is_some_and(|ix| !c.acts[ix].runnable) {
+            return;
+        }
         if (task != Task::Start || start.is_none_or(|ix| c.acts[ix].optional))
             && let (Some(pre), Some(done)) = (notices.pre, notices.pre_done)
         {
@@ -355,7 +386,13 @@ fn notify(
     );
     let optional = c.acts[frame].optional;
     let ix = actions::keyed_action(c, rsc, Task::Notify, key, Some(node), optional);
-    c.acts[ix].extra = own;
+    for (name, value) in own {
+        // The first frame that an instance is told from names what it is told.
+        let extra = &mut c.acts[ix].extra;
+        if !extra.iter().any(|(known, _)| *known == name) {
+            extra.push((name, value));
+        }
+    }
     add_keys(c, ix, keys);
     order_actions(c, frame, ix, ar::ORDERED);
     order_actions(c, ix, done, ar::ORDERED);
@@ -381,36 +418,16 @@ fn post_notify(
 }
 
 /// Notifications about a stop that fencing implies: those left are told when the fencing is done.
-pub(crate) fn order_fencing(c: &mut Cluster, rsc: RscIx, _stop: ActIx, fence: ActIx) {
-    let Some(clone) = c.clone_of(rsc) else {
-        return;
+pub(crate) fn order_fencing(c: &mut Cluster, rsc: RscIx, stop: ActIx, fence: ActIx) {
+    let (optional, runnable) = (c.acts[fence].optional, c.acts[fence].runnable);
+    let mut frame = |c: &mut Cluster, task, kind| {
+        let what = ("post", "stop");
+        let ix = frame(c, rsc, task, kind, "stonith", what, optional, runnable);
+        c.acts[ix].priority = INFINITY;
+        ix
     };
-    let optional = c.acts[fence].optional;
-    let post = frame(
-        c,
-        clone,
-        Task::Notify,
-        "post",
-        "stonith",
-        ("post", "stop"),
-        optional,
-        true,
-    );
-    let post_done = frame(
-        c,
-        clone,
-        Task::Notified,
-        "confirmed-post",
-        "stonith",
-        ("post", "stop"),
-        optional,
-        true,
-    );
-    if c.acts[post].priority == INFINITY {
-        return;
-    }
-    c.acts[post].priority = INFINITY;
-    c.acts[post_done].priority = INFINITY;
+    let post = frame(c, Task::Notify, "post");
+    let post_done = frame(c, Task::Notified, "confirmed-post");
     order_actions(c, fence, post, ar::FIRST_IMPLIES_THEN);
     order_actions(c, post, post_done, ar::FIRST_IMPLIES_THEN);
     let notices = Notices {
@@ -419,5 +436,12 @@ pub(crate) fn order_fencing(c: &mut Cluster, rsc: RscIx, _stop: ActIx, fence: Ac
         post,
         post_done,
     };
-    announce(c, clone, Task::Stop, &notices);
+    let mut lists = collect(c, rsc);
+    let stopping = (shown_id(c, rsc), c.acts[stop].node);
+    lists.lists.insert("stop", vec![stopping]);
+    let whole = c.uber_parent(rsc, false);
+    let keys = keys(c, whole, &lists);
+    for part in c.primitives(whole) {
+        tell(c, part, Task::Stop, &notices, &keys, &lists);
+    }
 }

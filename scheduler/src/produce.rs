@@ -199,7 +199,8 @@ fn strength(c: &Cluster, first: ActIx, then: ActIx, flags: u32) -> (u32, ActIx) 
     } else {
         1
     };
-    (rank, then)
+    let order = if gate { ActIx::MAX - then } else { then };
+    (rank, order)
 }
 
 /// A ring of actions, each waiting for the next.
@@ -343,6 +344,23 @@ fn history_key(c: &Cluster, ix: ActIx, key: String) -> (String, Option<String>) 
     let Some(history_id) = r.history_id.as_ref().filter(|h| **h != r.id) else {
         return (key, None);
     };
+    let told = |name: &str| {
+        let mut extra = a.extra.iter();
+        extra
+            .find(|(n, _)| *n == name)
+            .map_or("", |(_, v)| v.as_str())
+    };
+    let (kind, operation) = (told("notify_type"), told("notify_operation"));
+    match a.task {
+        Task::Notify => {
+            return (
+                format!("{history_id}_{kind}_notify_{operation}_0"),
+                Some(key),
+            );
+        }
+        Task::Notified => return (format!("{history_id}_notified_0"), Some(key)),
+        _ => {}
+    }
     match key.strip_prefix(&r.id) {
         Some(rest) => (format!("{history_id}{rest}"), Some(key)),
         None => (key, None),

@@ -155,6 +155,8 @@ fn order_guest(c: &mut Cluster, act: ActIx, node: NodeIx, connection: RscIx, con
                 before_stop(c, connection, act, 0);
             }
         }
+        // A cancellation can be done as long as the connection is there.
+        Task::Cancel => {}
         _ if c.acts[act].interval_ms > 0 => {
             after_start(c, connection, act, ar::FIRST_IMPLIES_THEN);
         }

@@ -140,6 +140,7 @@ pub(crate) fn decide(c: &mut Cluster) {
     create::internal_constraints(c);
     changes::check(c);
     assign::assign_all(c);
+    crate::failures::compare_rest(c);
     probes::schedule(c);
     create::all(c);
     remote::order(c);
@@ -187,6 +188,7 @@ impl<'a> Cluster<'a> {
             unfencing: false,
             have_remote: false,
             dc: None,
+            compare_later: Vec::new(),
             failed_ops: Vec::new(),
             node_order: Vec::new(),
             rsc_defaults: Default::default(),

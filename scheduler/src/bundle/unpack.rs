@@ -76,6 +76,11 @@ pub(crate) fn unpack(c: &mut Cluster, ix: RscIx, xml: &Element) {
         address = address.as_deref().and_then(next_address);
     }
     if let Some(child) = child {
+        if c.rscs[child].notify {
+            for part in c.rscs[ix].children.clone() {
+                c.rscs[part].notify = true;
+            }
+        }
         c.rscs[ix].children.push(child);
         if let Some(bundle) = &mut c.rscs[ix].bundle {
             bundle.child = Some(child);
@@ -431,6 +436,10 @@ fn make_connection(
     n.unclean = false;
     n.attrs.insert("#kind".to_owned(), "container".to_owned());
     c.have_remote = true;
+    // The node may be known from the configuration, and open to what was read before.
+    if let Some(entry) = c.rscs[bundle].allowed.get_mut(node) {
+        entry.present = false;
+    }
     for r in &mut c.rscs {
         if let Some(entry) = r.allowed.get_mut(node) {
             entry.score = -INFINITY;
