@@ -83,14 +83,24 @@ fn simulate(arguments: &Arguments) -> Result<Outcome, Failure> {
     std::env::set_current_dir(place.path())?;
     trace::begin(arguments.show);
     let panics = catch_panics();
-    let five = arguments.seed.is_multiple_of(5);
-    let count = arguments.nodes.unwrap_or(if five { 5 } else { 3 });
-    determinism::enter(arguments.seed);
-    let harness = Harness::new(arguments.seed, count, std::path::Path::new("."))?;
-    let mut outcome = harness.run(Duration::from_secs(arguments.faults_s))?;
+    // A thread that has drawn nothing from the operating system yet.
+    let run = || in_its_universe(arguments);
+    let ran = thread::scope(|scope| scope.spawn(run).join());
+    let mut outcome = ran.unwrap_or_else(|_| Ok(Outcome::default()))?;
     let panics = std::mem::take(&mut *panics.lock().unwrap_or_else(PoisonError::into_inner));
     outcome.violations.extend(panics);
     Ok(outcome)
+}
+
+/// A failure as text, which passes from thread to thread.
+fn in_its_universe(arguments: &Arguments) -> Result<Outcome, String> {
+    let five = arguments.seed.is_multiple_of(5);
+    let count = arguments.nodes.unwrap_or(if five { 5 } else { 3 });
+    determinism::enter(arguments.seed);
+    let text = |e: Failure| e.to_string();
+    let harness = Harness::new(arguments.seed, count, std::path::Path::new(".")).map_err(text)?;
+    let faults_for = Duration::from_secs(arguments.faults_s);
+    harness.run(faults_for).map_err(text)
 }
 
 /// A task's panic would otherwise end only the task.

@@ -25,7 +25,7 @@ thread_local! {
 pub fn begin(show: bool) {
     SHOWN.store(show, Ordering::Relaxed);
     let filter = EnvFilter::try_from_env("SYSTOLE_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("info,openraft=error,turmoil=warn,hyper=warn,h2=warn"));
+        .unwrap_or_else(|_| EnvFilter::new("info,openraft=error,turmoil=warn,turmoil::sim=info,hyper=warn,h2=warn"));
     // Fails only if a subscriber is there already.
     let _ = tracing_subscriber::fmt()
         .with_writer(Hashing)

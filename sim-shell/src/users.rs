@@ -150,10 +150,13 @@ async fn write(world: World, writer: u64) {
     for number in 1.. {
         let pause_ms = world.draw(20..=400);
         sleep(Duration::from_millis(pause_ms)).await;
-        if !world.lock().formed {
+        let (formed, quiet, machines) = {
+            let world = world.lock();
+            (world.formed, world.quiet, world.machines.len() as u64)
+        };
+        if !formed || quiet {
             continue;
         }
-        let machines = world.lock().machines.len() as u64;
         let machine = world.draw(0..=machines - 1) as MachineId;
         let id = format!("w{writer}-{number}");
         let answer = ask(&world, machine, set(&id)).await;

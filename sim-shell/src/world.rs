@@ -36,6 +36,8 @@ pub struct Inner {
     pub violations: Vec<String>,
     /// Faults have ended: from now on everything works.
     pub healed: bool,
+    /// Nobody writes any more.
+    pub quiet: bool,
     /// The cluster has its members and its configuration.
     pub formed: bool,
     /// Changes that were acknowledged: ids of nvpairs.
@@ -125,6 +127,7 @@ impl World {
             orders: VecDeque::new(),
             violations: Vec::new(),
             healed: false,
+            quiet: false,
             formed: false,
             acknowledged: BTreeSet::new(),
             views,
