@@ -16,6 +16,8 @@ use crate::{
 const MARGIN_MS: u64 = 5_000;
 /// First delay after a failed attempt; doubled each time.
 const BACKOFF_MS: u64 = 1_000;
+/// After an intent that could not be committed.
+const INTENT_AGAIN_MS: u64 = 200;
 /// Longest delay after a failed attempt.
 const BACKOFF_MAX_MS: u64 = 30_000;
 
@@ -447,7 +449,18 @@ impl Node {
             };
             self.reply(client, Response::Refused(refusal));
         }
+        self.hold_attempt(&fencing.target);
         self.log(Severity::Warning, text);
+    }
+
+    /// A log that takes nothing refuses at once: asked again at once, this node would do nothing else
+    /// until its leadership is over.
+    fn hold_attempt(&mut self, target: &NodeName) {
+        let next_ms = self.ms() + INTENT_AGAIN_MS;
+        if let Some(c) = &mut self.coordinator {
+            let (_, held_ms) = c.backoff.entry(target.clone()).or_default();
+            *held_ms = next_ms.max(*held_ms);
+        }
     }
 
     pub(crate) fn result_failed(&mut self, intent: &str) {

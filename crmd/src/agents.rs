@@ -4,6 +4,7 @@ use crate::{
     driver::{Event, Events},
     fence_devices::{self, FenceDevices},
     journal::{ExecGroup, Journal, Unfinished},
+    machine::SimulatedAgents,
 };
 use crmd_core::{
     command::{AgentAction, ExecId},
@@ -25,6 +26,7 @@ pub(crate) struct Agents {
     devices: FenceDevices,
     events: Events,
     life: Arc<str>,
+    simulated: Option<Arc<dyn SimulatedAgents>>,
     running: Arc<Mutex<BTreeMap<ExecId, Handle>>>,
 }
 
@@ -37,12 +39,19 @@ struct Handle {
 
 impl Agents {
     /// Nothing runs yet.
-    pub(crate) fn new(runner: Runner, devices: FenceDevices, events: Events, life: &Life) -> Self {
+    pub(crate) fn new(
+        runner: Runner,
+        devices: FenceDevices,
+        events: Events,
+        life: &Life,
+        simulated: Option<Arc<dyn SimulatedAgents>>,
+    ) -> Self {
         Self {
             runner,
             devices,
             events,
             life: life.id.as_str().into(),
+            simulated,
             running: Arc::default(),
         }
     }
@@ -52,9 +61,10 @@ impl Agents {
         self.running().insert(exec, Handle::default());
         let agents = self.clone();
         tokio::spawn(async move {
-            let outcome = match action.class.as_str() {
-                fence_devices::CLASS => agents.devices.run(&action).await,
-                _ => agents.run_agent(exec, action, &journal).await,
+            let outcome = match (&agents.simulated, action.class.as_str()) {
+                (Some(simulated), _) => simulated.run(exec, action).await,
+                (None, fence_devices::CLASS) => agents.devices.run(&action).await,
+                (None, _) => agents.run_agent(exec, action, &journal).await,
             };
             agents.running().remove(&exec);
             // A closed queue: the daemon is ending.
@@ -80,6 +90,9 @@ impl Agents {
 
     /// Ends a running action with its whole group; its outcome comes as always.
     pub(crate) fn kill(&self, exec: ExecId) {
+        if let Some(simulated) = &self.simulated {
+            return simulated.kill(exec);
+        }
         if let Some(handle) = self.running().get_mut(&exec) {
             handle.kill = true;
             if let Some(canceller) = &handle.canceller {

@@ -2,6 +2,7 @@
 //! cluster is down. Off the hot path: what changes while one version is being written is written
 //! together afterwards. The log, not this file, is what an acknowledgement stands on.
 
+use crate::machine::Work;
 use cib::{
     Element,
     store::{Finding, Store},
@@ -23,10 +24,10 @@ pub(crate) struct CibFile {
 
 impl CibFile {
     /// Writes into this directory from now on.
-    pub(crate) fn start(directory: &Path) -> Self {
+    pub(crate) fn start(directory: &Path, work: Work) -> Self {
         let (latest, changes) = watch::channel(None);
         set_damaged_aside(&Store::new(directory));
-        tokio::spawn(write_all(Store::new(directory), changes));
+        tokio::spawn(write_all(Store::new(directory), work, changes));
         Self { latest }
     }
 
@@ -62,7 +63,7 @@ fn set_damaged_aside(store: &Store) {
     }
 }
 
-async fn write_all(store: Store, mut changes: watch::Receiver<Option<Element>>) {
+async fn write_all(store: Store, work: Work, mut changes: watch::Receiver<Option<Element>>) {
     let mut told = String::new();
     while changes.changed().await.is_ok() {
         tokio::time::sleep(GATHER).await;
@@ -70,7 +71,7 @@ async fn write_all(store: Store, mut changes: watch::Receiver<Option<Element>>) 
             continue;
         };
         let store = store.clone();
-        let written = tokio::task::spawn_blocking(move || store.save(&without_status(document)));
+        let written = work.start(move || store.save(&without_status(document)));
         let failed = match written.await {
             Ok(Ok(())) => {
                 told.clear();

@@ -4,15 +4,15 @@ use crate::{
     agents::{self, Agents},
     alerts::{self, Alerts},
     cib_file::CibFile,
-    clock,
     driver::{Driver, Effects, Ending, Event, EventQueue, Events, Snapshot},
     fence_devices::FenceDevices,
     fencing::Fencing,
     join::{self, Admissions},
     journal::{Journal, JournalError},
     links::Links,
-    local_server::{self, Calls},
+    local_server::{self, Calls, Client},
     log_store::{LogStore, OpenError},
+    machine::Machine,
     membership::VoterChanges,
     metrics,
     peer_link::Patience,
@@ -104,6 +104,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct Daemon {
     events: Events,
+    client: Client,
     driver: JoinHandle<Ending>,
     servers: Vec<JoinHandle<()>>,
     alerts: Alerts,
@@ -119,6 +120,14 @@ impl Daemon {
     /// # Errors
     /// What stands in the way, with file or address.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
+        Self::start_on(Machine::real(), config).await
+    }
+
+    /// Starts it on this machine.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_on(machine: Machine, config: &Config) -> Result<Self, StartError> {
         let host = life::begin(&config.paths.state_dir, &config.paths.run_dir)?;
         let lock = lock::acquire(&config.paths.lock_file("crmd"))?;
         let incarnation = life::next_incarnation(&config.paths.run_dir, "crmd", &host)?;
@@ -126,9 +135,10 @@ impl Daemon {
             number: host.number,
             id: host.id,
         };
-        let node = recovered_node(config, &life, incarnation).await?;
+        let node = recovered_node(&machine, config, &life, incarnation).await?;
         let (events, queue) = mpsc::unbounded_channel();
         let start = Start {
+            machine,
             config,
             life: &life,
             hello: hello(config, &life, incarnation),
@@ -146,6 +156,12 @@ impl Daemon {
     pub fn stop(&self) {
         // A closed queue: it is ending already.
         let _ = self.events.send(Event::Stop(Ending::Asked));
+    }
+
+    /// What a tool of this node can ask, without its socket.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        self.client.clone()
     }
 
     /// The way to the driver.
@@ -176,19 +192,20 @@ impl Daemon {
 
 /// The core with what an earlier incarnation of this life was doing.
 async fn recovered_node(
+    machine: &Machine,
     config: &Config,
     life: &Life,
     incarnation: u64,
 ) -> Result<(Node, Journal), StartError> {
     let path = config.paths.run_dir.join("crmd.journal");
     let (journal, recovered) = Journal::open(&path, life)?;
-    agents::settle(
-        &recovered.unfinished,
-        life,
-        LEFTOVER_PATIENCE,
-        LEFTOVER_GRACE,
-    )
-    .await;
+    match &machine.simulated {
+        Some(simulated) => simulated.agents.settle().await,
+        None => {
+            let unfinished = &recovered.unfinished;
+            agents::settle(unfinished, life, LEFTOVER_PATIENCE, LEFTOVER_GRACE).await;
+        }
+    }
     let identity = CoreIdentity {
         node: config.node.name.as_str().into(),
         life: life.clone(),
@@ -197,7 +214,7 @@ async fn recovered_node(
         member: own_member(config),
     };
     let settings: Settings = config.timing.core()?;
-    let mut node = Node::new(identity, settings, clock::now());
+    let mut node = Node::new(identity, settings, machine.clock.now());
     node.recover(recovered.records);
     Ok((node, journal))
 }
@@ -234,6 +251,7 @@ fn hello(config: &Config, life: &Life, incarnation: u64) -> Hello {
 
 /// What the parts are made from.
 struct Start<'a> {
+    machine: Machine,
     config: &'a Config,
     life: &'a Life,
     hello: Hello,
@@ -248,7 +266,10 @@ impl Start<'_> {
         queue: EventQueue,
         lock: Lock,
     ) -> Result<Daemon, StartError> {
-        let store = LogStore::open(&self.config.paths.state_dir.join("raft.redb"))?;
+        let store = LogStore::open(
+            &self.config.paths.state_dir.join("raft.redb"),
+            &self.machine.disk,
+        )?;
         let links = self.links()?;
         let control = RaftControl::new(
             self.events.clone(),
@@ -262,7 +283,8 @@ impl Start<'_> {
         };
         let (published_sender, published) = watch::channel(empty);
         // Bound before Raft starts, so that an address in use is found before anything happens.
-        let mut servers = self.serve(&links, &control, published)?;
+        let client = self.client(published);
+        let mut servers = self.serve(&links, &control, &client)?;
         let alerts = self.alerts();
         let effects = Effects {
             links: links.clone(),
@@ -274,11 +296,15 @@ impl Start<'_> {
                 self.fence_devices(),
                 self.events.clone(),
                 self.life,
+                self.machine.simulated.as_ref().map(|s| s.agents.clone()),
             ),
             alerts: alerts.clone(),
             fencing: self.fencing(),
-            cib_file: CibFile::start(&self.config.paths.state_dir),
+            cib_file: CibFile::start(&self.config.paths.state_dir, self.machine.work),
             published: published_sender,
+            clock: self.machine.clock.clone(),
+            network: self.machine.network.clone(),
+            work: self.machine.work,
             events: self.events.clone(),
         };
         let driver = tokio::spawn(Driver::new(node, effects).run(queue));
@@ -308,6 +334,7 @@ impl Start<'_> {
         }
         Ok(Daemon {
             events: self.events,
+            client,
             driver,
             servers,
             alerts,
@@ -319,7 +346,7 @@ impl Start<'_> {
 
     fn links(&self) -> Result<Links, StartError> {
         let timing = &self.config.timing;
-        let connector = Connector::new(&self.identity, timing)?;
+        let connector = Connector::new(&self.identity, timing)?.over(self.machine.network.clone());
         let greet = Duration::from_millis(timing.connect_timeout_ms);
         let wire = Wire::new(connector, self.hello.clone(), greet);
         let patience = Patience {
@@ -335,30 +362,28 @@ impl Start<'_> {
         &self,
         links: &Links,
         control: &RaftControl,
-        published: crate::driver::Published,
+        client: &Client,
     ) -> Result<Vec<JoinHandle<()>>, StartError> {
         let config = self.config;
         let sockets = config.bind_sockets(config.ports.crmd);
-        let peers = PeerListener::bind(&sockets, &self.identity, &config.timing)?;
+        let network = &*self.machine.network;
+        let peers = PeerListener::bind_over(network, &sockets, &self.identity, &config.timing)?;
         let peer_routes = peer_server::routes(
             self.hello.clone(),
             self.events.clone(),
             links.clone(),
             control.clone(),
         );
-        let tools = LocalListener::bind(&config.paths.crmd_socket())?;
-        let limit = Duration::from_millis(config.timing.request_timeout_ms);
-        let calls = Calls::new(self.events.clone(), limit);
-        let newcomers = PeerListener::bind_join(
+        let newcomers = PeerListener::bind_join_over(
+            network,
             &config.bind_sockets(config.ports.join),
             &self.identity,
             &config.timing,
         )?;
-        let admissions = Arc::new(Admissions::new(calls.clone()));
+        let admissions = Arc::new(Admissions::new(client.calls.clone()));
         let joins = JoinService::new(config, VERSION, FEATURE_LEVEL, admissions);
         let join_routes = Routes::new(joins.server());
-        let tool_routes = local_server::routes(calls, published);
-        Ok(vec![
+        let mut servers = vec![
             tokio::spawn(serve(
                 "newcomers",
                 newcomers,
@@ -366,8 +391,23 @@ impl Start<'_> {
                 self.events.clone(),
             )),
             tokio::spawn(serve("members", peers, peer_routes, self.events.clone())),
-            tokio::spawn(serve("tools", tools, tool_routes, self.events.clone())),
-        ])
+        ];
+        // A simulated machine has no sockets but the network's.
+        if self.machine.simulated.is_none() {
+            let tools = LocalListener::bind(&config.paths.crmd_socket())?;
+            let routes = local_server::routes(client.clone());
+            let served = serve("tools", tools, routes, self.events.clone());
+            servers.push(tokio::spawn(served));
+        }
+        Ok(servers)
+    }
+
+    fn client(&self, published: crate::driver::Published) -> Client {
+        let limit = Duration::from_millis(self.config.timing.request_timeout_ms);
+        Client {
+            calls: Calls::new(self.events.clone(), limit),
+            published,
+        }
     }
 
     fn runner(&self) -> Runner {
@@ -404,6 +444,7 @@ impl Start<'_> {
             self.config.timing.local_connect_timeout_ms,
             self.config.node.name.as_str().into(),
             self.events.clone(),
+            self.machine.simulated.as_ref().map(|s| s.fencing.clone()),
         )
     }
 

@@ -12,6 +12,7 @@ use crate::{
     fencing::Fencing,
     journal::{Journal, JournalError},
     links::Links,
+    machine::{Clock, Now, Work},
     membership::VoterChanges,
     raft_control::RaftControl,
     schedule, witness,
@@ -28,6 +29,7 @@ use crmd_core::{
 };
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::{mpsc, oneshot, watch};
+use transport::net::Network;
 
 /// Something for the driver.
 #[derive(Debug)]
@@ -120,6 +122,12 @@ pub(crate) struct Effects {
     pub(crate) cib_file: CibFile,
     /// Where tools read the document.
     pub(crate) published: watch::Sender<Snapshot>,
+    /// What the core calls now.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// The way to other hosts.
+    pub(crate) network: Arc<dyn Network>,
+    /// Who decides, beside us.
+    pub(crate) work: Work,
 }
 
 /// Owns the core.
@@ -149,11 +157,11 @@ impl Driver {
             if let Some(ending) = self.ending.take() {
                 return ending;
             }
-            let wait = clock::until(self.node.poll_timeout());
+            let wait = clock::until(self.now().mono_ms, self.node.poll_timeout());
             match tokio::time::timeout(wait, queue.recv()).await {
                 Ok(Some(event)) => self.take(event),
                 Ok(None) => return Ending::Broken("nobody sends events any more".to_owned()),
-                Err(_) if self.is_due() => self.node.handle(clock::now(), Input::Tick),
+                Err(_) if self.is_due() => self.handle(Input::Tick),
                 Err(_) => {}
             }
             self.carry_out_all();
@@ -163,7 +171,16 @@ impl Driver {
     fn is_due(&self) -> bool {
         self.node
             .poll_timeout()
-            .is_some_and(|due| due <= clock::boottime_ms())
+            .is_some_and(|due| due <= self.now().mono_ms)
+    }
+
+    fn now(&self) -> Now {
+        self.effects.clock.now()
+    }
+
+    fn handle(&mut self, input: Input) {
+        let now = self.now();
+        self.node.handle(now, input);
     }
 
     fn take(&mut self, event: Event) {
@@ -176,16 +193,16 @@ impl Driver {
             } => {
                 self.clients.insert(client, reply);
                 let input = Input::Client { client, request };
-                self.node.handle(clock::now(), input);
+                self.handle(input);
             }
             Event::ClientGone { client } => {
                 if self.clients.remove(&client).is_some() {
-                    self.node.handle(clock::now(), Input::ClientGone { client });
+                    self.handle(Input::ClientGone { client });
                 }
             }
             Event::Snapshot { reply } => answer(reply, self.node.snapshot()),
-            Event::View { reply } => answer(reply, self.node.view(clock::now())),
-            Event::Figures { reply } => answer(reply, self.node.figures(clock::now())),
+            Event::View { reply } => answer(reply, self.node.view(self.now())),
+            Event::Figures { reply } => answer(reply, self.node.figures(self.now())),
             Event::Stop(ending) => self.ending = Some(ending),
         }
     }
@@ -202,7 +219,7 @@ impl Driver {
         if let Input::LeaderReady { term } = input {
             self.effects.raft.leads_in(term);
         }
-        self.node.handle(clock::now(), input);
+        self.handle(input);
         if members_change {
             self.publish_members();
         }
@@ -220,7 +237,8 @@ impl Driver {
             Command::Send { to, message } => effects.links.send(&to, message),
             Command::ProbeHost { peer, deadline_ms } => {
                 let targets = effects.links.targets(&peer);
-                witness::probe(effects.events.clone(), peer, targets, deadline_ms);
+                let network = effects.network.clone();
+                witness::probe(network, effects.events.clone(), peer, targets, deadline_ms);
             }
             Command::Propose { proposal, entry } => effects.raft.propose(proposal, entry),
             Command::Campaign => effects.raft.campaign(),
@@ -239,7 +257,7 @@ impl Driver {
             }
             Command::KillAgent { exec } => effects.agents.kill(exec),
             Command::Schedule { run, cib, now_s } => {
-                schedule::run(effects.events.clone(), run, cib, now_s);
+                schedule::run(effects.work, effects.events.clone(), run, cib, now_s);
             }
             Command::Fence(order) => effects.fencing.execute(order),
             Command::Reply { client, response } => {

@@ -1,6 +1,9 @@
 //! Has the fencing daemon of this node carry out fencing whose intent is committed.
 
-use crate::driver::{Event, Events};
+use crate::{
+    driver::{Event, Events},
+    machine::SimulatedFencing,
+};
 use crmd_core::{
     command::FenceOrder,
     entry::Grade,
@@ -8,7 +11,7 @@ use crmd_core::{
     input::{FenceOutcome, Input},
 };
 use proto::fencing::{FenceReply, FenceRequest, fencing_client::FencingClient};
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 /// Beyond the order's own time: for the daemon's answer to arrive.
@@ -21,6 +24,7 @@ pub(crate) struct Fencing {
     connect_timeout_ms: u64,
     own: NodeName,
     events: Events,
+    simulated: Option<Arc<dyn SimulatedFencing>>,
 }
 
 impl Fencing {
@@ -30,12 +34,14 @@ impl Fencing {
         connect_timeout_ms: u64,
         own: NodeName,
         events: Events,
+        simulated: Option<Arc<dyn SimulatedFencing>>,
     ) -> Self {
         Self {
             socket,
             connect_timeout_ms,
             own,
             events,
+            simulated,
         }
     }
 
@@ -60,6 +66,9 @@ impl Fencing {
     }
 
     async fn ask(&self, order: FenceOrder) -> FenceOutcome {
+        if let Some(simulated) = &self.simulated {
+            return simulated.execute(order).await;
+        }
         let channel = match transport::local::connect(&self.socket, self.connect_timeout_ms).await {
             Ok(channel) => channel,
             Err(error) => return failed(format!("{error}; is stonithd running on {}?", self.own)),

@@ -17,6 +17,7 @@ mod journal;
 mod links;
 mod local_server;
 mod log_store;
+pub mod machine;
 mod membership;
 mod metrics;
 mod peer_link;
@@ -36,6 +37,7 @@ use clap::Parser;
 use daemon::{Daemon, StartError};
 pub use driver::Ending;
 use driver::{Event, Events};
+pub use local_server::Client;
 use std::{ffi::OsString, path::PathBuf, process::ExitCode, time::Duration};
 use tokio::{
     signal::unix::{SignalKind, signal},

@@ -2,9 +2,11 @@
 //! word on the caller, before anything is read.
 
 use crate::driver::{Event, Events, Published, Snapshot};
+use cib::Element;
 use crmd_core::{
     input::ClientId,
     request::{Refusal, RefusalKind, Request as CoreRequest, Response as CoreResponse},
+    view::NodeView,
 };
 use futures::{Stream, StreamExt};
 use proto::local::{
@@ -92,18 +94,49 @@ impl Calls {
 }
 
 /// The service.
-pub(crate) fn routes(calls: Calls, published: Published) -> Routes {
+pub(crate) fn routes(client: Client) -> Routes {
     Routes::new(
-        LocalServer::new(LocalCalls { calls, published })
+        LocalServer::new(client)
             .max_decoding_message_size(MAX_MESSAGE_BYTES)
             .max_encoding_message_size(MAX_MESSAGE_BYTES),
     )
 }
 
-#[derive(Debug)]
-struct LocalCalls {
-    calls: Calls,
-    published: Published,
+/// What a tool of this node can ask; clones are the same.
+#[derive(Clone, Debug)]
+pub struct Client {
+    pub(crate) calls: Calls,
+    pub(crate) published: Published,
+}
+
+impl Client {
+    /// Asks for something and waits for the answer, at most for `limit`.
+    ///
+    /// # Errors
+    /// The daemon has ended, or is ending.
+    pub async fn call(
+        &self,
+        request: CoreRequest,
+        limit: Duration,
+    ) -> Result<CoreResponse, Status> {
+        self.calls.call(request, Some(limit)).await
+    }
+
+    /// What the node shows of itself.
+    ///
+    /// # Errors
+    /// The daemon has ended, or is ending.
+    pub async fn view(&self) -> Result<NodeView, Status> {
+        let (reply, answer) = oneshot::channel();
+        self.calls.send(Event::View { reply })?;
+        answer.await.map_err(|_| ending())
+    }
+
+    /// Configuration and status as they are known here.
+    #[must_use]
+    pub fn document(&self) -> Element {
+        self.published.borrow().document.clone()
+    }
 }
 
 fn ending() -> Status {
@@ -144,7 +177,7 @@ fn document(snapshot: &Snapshot, xpath: &str) -> Result<Document, Status> {
 type Documents = Pin<Box<dyn Stream<Item = Result<Document, Status>> + Send>>;
 
 #[tonic::async_trait]
-impl Local for LocalCalls {
+impl Local for Client {
     async fn query(&self, request: Request<QueryRequest>) -> Result<Response<Document>, Status> {
         transport::local::caller(request.extensions())?;
         let snapshot = self.published.borrow().clone();
@@ -182,9 +215,7 @@ impl Local for LocalCalls {
 
     async fn state(&self, request: Request<StateRequest>) -> Result<Response<StateReply>, Status> {
         transport::local::caller(request.extensions())?;
-        let (reply, answer) = oneshot::channel();
-        self.calls.send(Event::View { reply })?;
-        let view = answer.await.map_err(|_| ending())?;
+        let view = self.view().await?;
         let state = serde_json::to_vec(&view).map_err(|e| Status::internal(e.to_string()))?;
         Ok(Response::new(StateReply { state }))
     }

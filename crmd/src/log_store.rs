@@ -8,6 +8,7 @@
 //!
 //! Must never: report something durable that is not, leave a hole, or reorder two writes.
 
+mod disk;
 mod space;
 mod writer;
 
@@ -15,6 +16,7 @@ use crate::{
     raft_types::{LogEntry, LogId, Snapshot, SnapshotMeta, TypeConfig, Vote},
     realtime,
 };
+pub use disk::{Disk, SimulatedDisk};
 use openraft::{
     LogState, OptionalSend, RaftLogReader,
     entry::RaftEntry,
@@ -32,7 +34,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc},
     thread,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{
+    mpsc::{UnboundedSender, unbounded_channel},
+    oneshot,
+};
 use writer::{Write, Writer};
 
 /// Entries by index, each in JSON.
@@ -109,6 +114,8 @@ impl OpenError {
 pub(crate) struct LogStore {
     memory: Arc<Mutex<Memory>>,
     writer: mpsc::Sender<Write>,
+    /// Tells the writer of a simulated disk, which no thread waits for.
+    wake: Option<UnboundedSender<()>>,
     health: Health,
 }
 
@@ -126,27 +133,34 @@ impl LogStore {
     ///
     /// # Errors
     /// The file is locked by another daemon, damaged, or not accessible.
-    pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
+    pub(crate) fn open(path: &Path, disk: &Disk) -> Result<Self, OpenError> {
         let health = Health::default();
-        let space = Space::new(path, health.clone());
+        let space = match disk {
+            Disk::Files => Space::new(path, health.clone()),
+            Disk::Simulated(_) => Space::endless(path, health.clone()),
+        };
         let mut written_by =
-            Writer::open(path, space).map_err(|source| OpenError::of(path, source))?;
+            Writer::open(path, disk, space).map_err(|source| OpenError::of(path, source))?;
         let memory = written_by.read(|database| load(database, path))?;
         let (writer, queue) = mpsc::channel();
-        thread::Builder::new()
-            .name("raft-log".to_owned())
-            .stack_size(256 * 1024)
-            .spawn(move || {
-                realtime::thread();
-                written_by.work(&queue);
-            })
-            .map_err(|source| OpenError::Thread {
-                path: path.to_owned(),
-                source,
-            })?;
+        let wake = match disk {
+            Disk::Files => {
+                work_in_a_thread(written_by, queue).map_err(|source| OpenError::Thread {
+                    path: path.to_owned(),
+                    source,
+                })?;
+                None
+            }
+            Disk::Simulated(disk) => {
+                let (wake, woken) = unbounded_channel();
+                tokio::spawn(written_by.work_simulated(disk.clone(), queue, woken));
+                Some(wake)
+            }
+        };
         Ok(Self {
             memory: Arc::new(Mutex::new(memory)),
             writer,
+            wake,
             health,
         })
     }
@@ -189,10 +203,24 @@ impl LogStore {
     }
 
     fn write(&self, write: Write) -> io::Result<()> {
-        self.writer
-            .send(write)
-            .map_err(|_| io::Error::other("the writer of the Raft log has ended"))
+        let ended = || io::Error::other("the writer of the Raft log has ended");
+        self.writer.send(write).map_err(|_| ended())?;
+        match &self.wake {
+            Some(wake) => wake.send(()).map_err(|_| ended()),
+            None => Ok(()),
+        }
     }
+}
+
+fn work_in_a_thread(mut writer: Writer, queue: mpsc::Receiver<Write>) -> io::Result<()> {
+    thread::Builder::new()
+        .name("raft-log".to_owned())
+        .stack_size(256 * 1024)
+        .spawn(move || {
+            realtime::thread();
+            writer.work(&queue);
+        })
+        .map(drop)
 }
 
 impl RaftLogReader<TypeConfig> for LogStore {
@@ -393,7 +421,7 @@ mod tests {
             &self,
         ) -> Result<(TempDir, LogStore, StateMachine), StorageError<TypeConfig>> {
             let dir = tempfile::tempdir().unwrap();
-            let store = LogStore::open(&dir.path().join("raft.redb")).unwrap();
+            let store = LogStore::open(&dir.path().join("raft.redb"), &Disk::Files).unwrap();
             let (events, mut queue) = tokio::sync::mpsc::unbounded_channel();
             tokio::spawn(async move {
                 while let Some(event) = queue.recv().await {
@@ -438,7 +466,7 @@ mod tests {
         let path = dir.path().join("raft.redb");
         let vote = Vote::new(1, 7);
         {
-            let mut store = LogStore::open(&path).unwrap();
+            let mut store = LogStore::open(&path, &Disk::Files).unwrap();
             assert!(store.is_pristine());
             store.save_vote(&vote).await.unwrap();
             append(&mut store, (0..10).map(entry)).await;
@@ -460,12 +488,12 @@ mod tests {
     /// The writer of the store before may need a moment to let go of the file.
     fn reopen(path: &Path) -> LogStore {
         for _ in 0..100 {
-            if let Ok(store) = LogStore::open(path) {
+            if let Ok(store) = LogStore::open(path, &Disk::Files) {
                 return store;
             }
             thread::sleep(std::time::Duration::from_millis(20));
         }
-        LogStore::open(path).unwrap()
+        LogStore::open(path, &Disk::Files).unwrap()
     }
 
     const CHILD: &str = "LOG_STORE_TEST_PATH";
@@ -477,7 +505,7 @@ mod tests {
         let Some(path) = std::env::var_os(CHILD) else {
             return;
         };
-        let mut store = LogStore::open(Path::new(&path)).unwrap();
+        let mut store = LogStore::open(Path::new(&path), &Disk::Files).unwrap();
         let next = store.get_log_state().await.unwrap().last_log_id;
         for index in next.map_or(0, |id| id.index + 1).. {
             append(&mut store, [entry(index)]).await;
@@ -514,7 +542,7 @@ mod tests {
             child.wait().unwrap();
             acked = reports.last().or(acked);
 
-            let mut store = LogStore::open(&path).unwrap();
+            let mut store = LogStore::open(&path, &Disk::Files).unwrap();
             let entries = store.try_get_log_entries(..).await.unwrap();
             let indexes: Vec<u64> = entries.iter().map(|e| e.log_id.index).collect();
             assert_eq!(indexes, (0..indexes.len() as u64).collect::<Vec<_>>());

@@ -8,12 +8,17 @@ use crmd_core::{
     input::{HostFinding, Input},
 };
 use futures::future::join_all;
-use std::{io::ErrorKind, time::Duration};
+use std::{
+    io::ErrorKind,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     io::AsyncReadExt,
-    net::TcpStream,
     time::{sleep, timeout},
 };
+use transport::net::Network;
 
 /// How long a connection must hold to be more than a full backlog of somebody who is dying.
 const LISTEN: Duration = Duration::from_millis(15);
@@ -39,9 +44,15 @@ enum Answer {
 }
 
 /// Asks the host; the finding comes as an event after at most `deadline_ms`.
-pub(crate) fn probe(events: Events, peer: NodeName, targets: Targets, deadline_ms: u64) {
+pub(crate) fn probe(
+    network: Arc<dyn Network>,
+    events: Events,
+    peer: NodeName,
+    targets: Targets,
+    deadline_ms: u64,
+) {
     tokio::spawn(async move {
-        let finding = find(&targets, Duration::from_millis(deadline_ms)).await;
+        let finding = find(&*network, &targets, Duration::from_millis(deadline_ms)).await;
         tracing::info!(%peer, ?finding, "asked the host what still answers there");
         // A closed queue: the daemon is ending.
         let _ = events.send(Event::Input(Input::HostProbed { peer, finding }));
@@ -50,22 +61,22 @@ pub(crate) fn probe(events: Events, peer: NodeName, targets: Targets, deadline_m
 
 /// Processes of a host that is being killed end one after the other, and a dying one's port still
 /// accepts for a moment: a sign of life is believed when it is there at a second look.
-async fn find(targets: &Targets, deadline: Duration) -> HostFinding {
-    let finding = look(targets, deadline).await;
+async fn find(network: &dyn Network, targets: &Targets, deadline: Duration) -> HostFinding {
+    let finding = look(network, targets, deadline).await;
     if !matches!(finding, HostFinding::DaemonBack | HostFinding::HostLives) {
         return finding;
     }
     sleep(SECOND_LOOK).await;
-    look(targets, deadline).await
+    look(network, targets, deadline).await
 }
 
-async fn look(targets: &Targets, deadline: Duration) -> HostFinding {
+async fn look(network: &dyn Network, targets: &Targets, deadline: Duration) -> HostFinding {
     let ask = |port| {
         join_all(
             targets
                 .addresses
                 .iter()
-                .map(move |a| knock(a, port, deadline)),
+                .map(move |a| knock(network, a, port, deadline)),
         )
     };
     let ports = targets.ports;
@@ -85,8 +96,12 @@ async fn look(targets: &Targets, deadline: Duration) -> HostFinding {
 
 /// The daemons wait for us to speak, the supervisor closes at once. A reset right after the connection
 /// comes from the kernel: whoever listened is gone.
-async fn knock(address: &str, port: u16, deadline: Duration) -> Answer {
-    let mut stream = match timeout(deadline, TcpStream::connect((address, port))).await {
+async fn knock(network: &dyn Network, address: &str, port: u16, deadline: Duration) -> Answer {
+    let Ok(ip) = address.parse::<IpAddr>() else {
+        return Answer::Nothing;
+    };
+    let reached = network.connect(SocketAddr::new(ip, port), None);
+    let mut stream = match timeout(deadline, reached).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return told(&error),
         Err(_) => return Answer::Nothing,
@@ -108,6 +123,7 @@ fn told(error: &std::io::Error) -> Answer {
 mod tests {
     use super::*;
     use std::net::TcpListener;
+    use transport::net::kernel;
 
     fn targets(crmd: u16, stonithd: u16, witness: u16) -> Targets {
         Targets {
@@ -134,7 +150,11 @@ mod tests {
             (Targets::default(), HostFinding::Silent),
         ];
         for (targets, expected) in cases {
-            assert_eq!(find(&targets, deadline).await, expected, "{targets:?}");
+            assert_eq!(
+                find(&*kernel(), &targets, deadline).await,
+                expected,
+                "{targets:?}"
+            );
         }
     }
 
@@ -143,7 +163,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         std::thread::spawn(move || while listener.accept().is_ok() {});
-        let finding = find(&targets(1, 1, port), Duration::from_millis(500)).await;
+        let finding = find(&*kernel(), &targets(1, 1, port), Duration::from_millis(500)).await;
         assert_eq!(finding, HostFinding::HostLives);
     }
 
@@ -156,7 +176,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(5));
             drop(listener);
         });
-        let finding = find(&targets(port, 1, 1), Duration::from_millis(500)).await;
+        let finding = find(&*kernel(), &targets(port, 1, 1), Duration::from_millis(500)).await;
         assert_eq!(finding, HostFinding::AllRefused);
         dying.await.unwrap();
     }

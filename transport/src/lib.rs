@@ -11,6 +11,7 @@
 //! | [`hello`] | do two daemons belong together? |
 //! | [`life`] | boots of the host and runs of a daemon |
 //! | [`lock`] | one daemon of a kind for each node |
+//! | [`net`] | where TCP connections come from |
 //! | [`join`] | how a node becomes a member: token, service, client |
 //! | [`durable`] | files that survive a power cut |
 //!
@@ -25,4 +26,5 @@ pub mod join;
 pub mod life;
 pub mod local;
 pub mod lock;
+pub mod net;
 pub mod tls;

@@ -43,7 +43,7 @@ use rustix::net::sockopt;
 use std::{io, os::fd::AsFd, time::Duration};
 
 /// Cuts TCP's long tail on a connection between nodes.
-fn tune(socket: impl AsFd, timing: &Timing) -> io::Result<()> {
+pub(crate) fn tune(socket: impl AsFd, timing: &Timing) -> io::Result<()> {
     let user_timeout = u32::try_from(timing.tcp_user_timeout_ms).unwrap_or(u32::MAX);
     let seconds = |s: u32| Duration::from_secs(u64::from(s.max(1)));
     sockopt::set_tcp_nodelay(&socket, true)?;

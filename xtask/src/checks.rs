@@ -3,7 +3,7 @@
 use crate::{
     conformance,
     run::{self, Show, cargo},
-    simulate::{self, SimArgs},
+    simulate::{self, ShellArgs, SimArgs},
     tally::Tally,
 };
 use std::{
@@ -96,6 +96,8 @@ fn boundaries(tally: &mut Tally) {
         ("cib", "crmd-core"),
         ("scheduler", "crmd-core"),
         ("process", "cib"),
+        ("tools", "sim-shell"),
+        ("tools", "turmoil"),
     ] {
         tally.check(
             &format!("{from} does not know {to}"),
@@ -107,6 +109,7 @@ fn boundaries(tally: &mut Tally) {
         ("crmd-core", "scheduler"),
         ("crmd", "crmd-core"),
         ("crmd", "process"),
+        ("sim-shell", "turmoil"),
     ] {
         tally.check(
             &format!("{from} knows {to}"),
@@ -151,6 +154,15 @@ pub(crate) fn test(tally: Tally) -> Tally {
     tally.cargo_test("tests with daemons", black_box.ok, &black_box.output);
     conformance::scheduler(&mut tally, &executable("release"));
     conformance::cli::tools(&mut tally, &executable("release"));
+    tally = simulate::sim_shell(
+        &ShellArgs {
+            runs: 50,
+            seed: 1,
+            twice: false,
+            show: false,
+        },
+        tally,
+    );
     tally = simulate::sim(
         &SimArgs {
             runs: Some(2000),

@@ -1,4 +1,4 @@
-//! The project's few commands: `cargo xtask verify|test|fix|sim|soak|bench|dist`.
+//! The project's few commands: `cargo xtask verify|test|fix|sim|sim-shell|soak|bench|dist`.
 //!
 //! It starts other programs, counts what they found and says it in one last line. It must never decide
 //! that something passed which did not run: what cannot run here is listed as skipped, with the reason.
@@ -33,6 +33,8 @@ enum Task {
     Fix,
     /// Simulated clusters under seeded faults.
     Sim(simulate::SimArgs),
+    /// Clusters of the real shells, openraft and redb on a simulated network, clock and disk.
+    SimShell(simulate::ShellArgs),
     /// Crashes under writers, load, then simulated clusters and drills in turn, until the time is over.
     Soak {
         /// How long.
@@ -75,6 +77,7 @@ fn main() -> ExitCode {
         Task::Test => finish(checks::test(Tally::default())),
         Task::Fix => checks::fix(),
         Task::Sim(args) => finish(simulate::sim(&args, Tally::default())),
+        Task::SimShell(args) => finish(simulate::sim_shell(&args, Tally::default())),
         Task::Soak { minutes } => finish(simulate::soak(minutes, Tally::default())),
         Task::Bench {
             what: Benchmark::Cluster,

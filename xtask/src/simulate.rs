@@ -1,4 +1,4 @@
-//! `sim` and `soak`: simulated clusters, and the proof that each checker can fail.
+//! `sim`, `sim-shell` and `soak`: simulated clusters, and the proof that each checker can fail.
 
 use crate::{
     bench_cluster::DRILLS,
@@ -57,6 +57,39 @@ pub(crate) fn sim(args: &SimArgs, mut tally: Tally) -> Tally {
     }
     let outcome = run::run(&mut command, Show::Everything, 4 * BUILD);
     tally.check("simulated clusters keep every promise", outcome.ok);
+    tally
+}
+
+/// Which shells to simulate.
+#[derive(Args)]
+pub(crate) struct ShellArgs {
+    /// How many seeds.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) runs: u64,
+    /// The first of them.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Each seed twice: both runs must have said the same.
+    #[arg(long)]
+    pub(crate) twice: bool,
+    /// One seed with the daemons' logs.
+    #[arg(long)]
+    pub(crate) show: bool,
+}
+
+/// Runs clusters of real shells.
+pub(crate) fn sim_shell(args: &ShellArgs, mut tally: Tally) -> Tally {
+    let mut command = cargo(&["run", "--release", "--locked", "--quiet", "-p", "sim-shell"]);
+    command
+        .args(["--", "--runs", &args.runs.to_string()])
+        .args(["--seed", &args.seed.to_string()]);
+    for (option, wanted) in [("--twice", args.twice), ("--show", args.show)] {
+        if wanted {
+            command.arg(option);
+        }
+    }
+    let outcome = run::run(&mut command, Show::Everything, 4 * BUILD);
+    tally.check("clusters of real shells keep every promise", outcome.ok);
     tally
 }
 

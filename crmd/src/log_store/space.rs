@@ -6,8 +6,9 @@ use std::{
     io::{self, Write as _},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
+use tokio::time::Instant;
 
 /// How much is set aside, beside the log.
 const BYTES: usize = 8 * 1024 * 1024;
@@ -56,6 +57,13 @@ impl Space {
             held: false,
             health,
         }
+    }
+
+    /// A simulated disk is never full.
+    pub(super) fn endless(log: &Path, health: Health) -> Self {
+        let held = true;
+        let space = Self::new(log, health);
+        Self { held, ..space }
     }
 
     /// The disk was full, or is.

@@ -1,18 +1,25 @@
 //! The thread that does all writing: in the order given, what has queued up in one transaction, reported
 //! after fsync. When the disk is full it waits until there is room again, and nothing is lost or skipped.
 
-use super::{ENTRIES, PURGED, SNAPSHOT_DATA, SNAPSHOT_META, VALUES, space::Space};
+use super::{
+    ENTRIES, PURGED, SNAPSHOT_DATA, SNAPSHOT_META, VALUES,
+    disk::{Disk, SimulatedDisk},
+    space::Space,
+};
 use crate::raft_types::TypeConfig;
 use openraft::storage::IOFlushed;
 use redb::{Database, WriteTransaction};
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::mpsc::{self, RecvTimeoutError},
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError},
+    },
     thread,
     time::Duration,
 };
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc::UnboundedReceiver, oneshot};
 
 /// redb's cache: everything is in memory already, so it only needs the pages it is changing.
 const CACHE_BYTES: usize = 2 * 1024 * 1024;
@@ -54,6 +61,7 @@ pub(super) type Done = oneshot::Sender<io::Result<()>>;
 /// The store's only writer.
 pub(super) struct Writer {
     path: PathBuf,
+    disk: Disk,
     /// Nothing after a failed write: redb trusts a file again only when it is opened anew.
     database: Option<Database>,
     space: Space,
@@ -61,14 +69,15 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Opens (or makes) the file, with the space set aside if there is no other.
-    pub(super) fn open(path: &Path, mut space: Space) -> Result<Self, redb::Error> {
-        let database = match open_database(path) {
-            Err(error) if is_full(&error) && space.release(&error) => open_database(path)?,
+    pub(super) fn open(path: &Path, disk: &Disk, mut space: Space) -> Result<Self, redb::Error> {
+        let database = match open_database(disk, path) {
+            Err(error) if is_full(&error) && space.release(&error) => open_database(disk, path)?,
             other => other?,
         };
         space.set_aside();
         Ok(Self {
             path: path.to_owned(),
+            disk: disk.clone(),
             database: Some(database),
             space,
         })
@@ -84,7 +93,7 @@ impl Writer {
             source,
         };
         if self.database.is_none() {
-            self.database = Some(open_database(&self.path).map_err(failed)?);
+            self.database = Some(open_database(&self.disk, &self.path).map_err(failed)?);
         }
         match &self.database {
             Some(database) => read(database),
@@ -101,25 +110,46 @@ impl Writer {
                 Ok(None) => continue,
                 Err(_) => break,
             }
-            kept.extend(queue.try_iter());
-            // A commit position alone is not worth an fsync: it waits for company.
-            if kept
-                .iter()
-                .all(|w| matches!(w, Write::Value { done: None, .. }))
-            {
-                continue;
-            }
-            let batch = std::mem::take(&mut kept);
-            let result = self.write(&batch).map_err(|e| e.to_string());
-            for write in batch {
-                report(write, &result);
-            }
+            self.write_waiting(&mut kept, queue);
         }
         // The daemon ends in order: the commit position need not be found out again.
         if !kept.is_empty()
             && let Err(error) = self.try_write(&kept)
         {
             tracing::warn!(%error, "the commit position could not be written; it will be learnt again");
+        }
+    }
+
+    /// The same on a simulated disk, as a task; `wake` tells of each write, and ends with their senders.
+    pub(super) async fn work_simulated(
+        mut self,
+        disk: Arc<dyn SimulatedDisk>,
+        queue: mpsc::Receiver<Write>,
+        mut wake: UnboundedReceiver<()>,
+    ) {
+        let mut kept: Vec<Write> = Vec::new();
+        while wake.recv().await.is_some() {
+            self.space.begin();
+            tokio::time::sleep(disk.delay()).await;
+            self.write_waiting(&mut kept, &queue);
+            self.space.end();
+        }
+    }
+
+    /// Writes and reports what was kept and what waits in the queue, all together.
+    fn write_waiting(&mut self, kept: &mut Vec<Write>, queue: &mpsc::Receiver<Write>) {
+        kept.extend(queue.try_iter());
+        // A commit position alone is not worth an fsync: it waits for company.
+        if kept
+            .iter()
+            .all(|w| matches!(w, Write::Value { done: None, .. }))
+        {
+            return;
+        }
+        let batch = std::mem::take(kept);
+        let result = self.write(&batch).map_err(|e| e.to_string());
+        for write in batch {
+            report(write, &result);
         }
     }
 
@@ -159,7 +189,7 @@ impl Writer {
     fn try_write(&mut self, batch: &[Write]) -> Result<(), redb::Error> {
         let database = match self.database.take() {
             Some(database) => database,
-            None => open_database(&self.path)?,
+            None => open_database(&self.disk, &self.path)?,
         };
         let result = commit(&database, batch);
         self.database = Some(database);
@@ -167,10 +197,8 @@ impl Writer {
     }
 }
 
-fn open_database(path: &Path) -> Result<Database, redb::Error> {
-    let database = Database::builder()
-        .set_cache_size(CACHE_BYTES)
-        .create(path)?;
+fn open_database(disk: &Disk, path: &Path) -> Result<Database, redb::Error> {
+    let database = disk.open(Database::builder().set_cache_size(CACHE_BYTES), path)?;
     let transaction = database.begin_write()?;
     transaction.open_table(ENTRIES)?;
     transaction.open_table(VALUES)?;

@@ -1,30 +1,27 @@
 //! The client's side: reach a node, prove that it is the one meant, notice its end.
 
 use super::{
-    Ending, tune,
+    Ending,
     verify::{self, Expect},
     watched::Watched,
 };
 use crate::{
     config::Timing,
     identity::{Identity, IdentityError, Named},
+    net::{self, Network, Stream},
 };
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use rustls_pki_types::ServerName;
 use std::{
+    future::Future,
     io,
     net::{IpAddr, SocketAddr},
     path::Path,
     sync::Arc,
     time::Duration,
 };
-use tokio::{
-    io::AsyncBufReadExt,
-    net::{TcpSocket, TcpStream},
-    sync::watch,
-    time::timeout,
-};
+use tokio::{io::AsyncBufReadExt, sync::watch, time::timeout};
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use tonic::transport::{Channel, Endpoint, Uri};
 
@@ -118,6 +115,7 @@ impl Connection {
 pub struct Connector {
     identity: Identity,
     timing: Timing,
+    network: Arc<dyn Network>,
 }
 
 impl Connector {
@@ -133,7 +131,14 @@ impl Connector {
         Ok(Self {
             identity: identity.clone(),
             timing: timing.clone(),
+            network: net::kernel(),
         })
+    }
+
+    /// The same over another network than the kernel's.
+    #[must_use]
+    pub fn over(self, network: Arc<dyn Network>) -> Self {
+        Self { network, ..self }
     }
 
     /// The same, showing something else: for tests of refusals.
@@ -162,7 +167,8 @@ impl Connector {
                 got: named.node,
             })
         };
-        let (channel, ending) = establish(target.address, target.from, config, &self.timing)
+        let reached = self.network.connect(target.address, target.from);
+        let (channel, ending) = establish(target.address, reached, config, &self.timing)
             .await
             .map_err(|error| wrong_node().unwrap_or(error))?;
         let peer = check.got().ok_or_else(|| ConnectError::Tls {
@@ -187,20 +193,22 @@ pub(crate) async fn pinned_channel(
         let reason = e.to_string();
         ConnectError::Tls { address, reason }
     })?;
-    let (channel, _) = establish(address, None, config, timing).await?;
+    let network = net::kernel();
+    let reached = network.connect(address, None);
+    let (channel, _) = establish(address, reached, config, timing).await?;
     Ok(channel)
 }
 
 async fn establish(
     address: SocketAddr,
-    from: Option<IpAddr>,
+    reached: impl Future<Output = io::Result<Box<dyn Stream>>>,
     config: ClientConfig,
     timing: &Timing,
 ) -> Result<(Channel, watch::Receiver<Ending>), ConnectError> {
     let deadline = Duration::from_millis(timing.connect_timeout_ms);
     let all = async {
-        let tcp = tcp(address, from).await.map_err(|e| told(address, &e))?;
-        tune(&tcp, timing).map_err(|e| told(address, &e))?;
+        let tcp = reached.await.map_err(|e| told(address, &e))?;
+        tcp.tune(timing).map_err(|e| told(address, &e))?;
         let tls = tls(address, tcp, config)
             .await
             .map_err(|e| told(address, &e))?;
@@ -220,24 +228,13 @@ async fn establish(
     }
 }
 
-async fn tcp(address: SocketAddr, from: Option<IpAddr>) -> io::Result<TcpStream> {
-    let socket = match address {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
-    if let Some(from) = from.filter(|from| from.is_ipv4() == address.is_ipv4()) {
-        socket.bind(SocketAddr::new(from, 0))?;
-    }
-    socket.connect(address).await
-}
-
 /// Shakes hands and waits for the server's first byte (HTTP/2 settings, which it sends unasked):
 /// in TLS 1.3 a client learns only from there that its certificate was refused.
 async fn tls(
     address: SocketAddr,
-    tcp: TcpStream,
+    tcp: Box<dyn Stream>,
     config: ClientConfig,
-) -> io::Result<TlsStream<TcpStream>> {
+) -> io::Result<TlsStream<Box<dyn Stream>>> {
     let name = ServerName::IpAddress(address.ip().into());
     let connector = TlsConnector::from(Arc::new(config));
     let mut stream = connector.connect(name, tcp).await?;
@@ -262,7 +259,9 @@ fn told(address: SocketAddr, error: &io::Error) -> ConnectError {
 }
 
 /// A channel over exactly this stream: it is never replaced behind our back.
-async fn once(stream: Watched<TlsStream<TcpStream>>) -> Result<Channel, tonic::transport::Error> {
+async fn once(
+    stream: Watched<TlsStream<Box<dyn Stream>>>,
+) -> Result<Channel, tonic::transport::Error> {
     let mut stream = Some(TokioIo::new(stream));
     let connector = tower::service_fn(move |_: Uri| {
         let stream = stream
@@ -298,7 +297,7 @@ pub enum Probe {
 /// # });
 /// ```
 pub async fn probe_tcp(address: SocketAddr, from: Option<IpAddr>, deadline: Duration) -> Probe {
-    match timeout(deadline, tcp(address, from)).await {
+    match timeout(deadline, net::kernel().connect(address, from)).await {
         Ok(Ok(_)) => Probe::Open,
         Ok(Err(error)) => match error.kind() {
             io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => Probe::Refused,

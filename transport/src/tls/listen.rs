@@ -1,16 +1,18 @@
 //! The server's side: accept, authenticate off the accept loop, hand over to tonic.
 
 use super::{
-    Ending, tune,
+    Ending,
     verify::{self, Callers},
     watched::Watched,
 };
 use crate::{
     config::Timing,
     identity::{self, Identity},
+    net::{self, Listener, Network, Stream},
 };
 use rustls::ServerConfig;
 use std::{
+    future::poll_fn,
     io,
     net::SocketAddr,
     pin::Pin,
@@ -20,7 +22,7 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpSocket, TcpStream},
+    net::{TcpListener, TcpSocket},
     sync::{Semaphore, mpsc, watch},
     task::JoinSet,
     time::{sleep, timeout},
@@ -96,7 +98,20 @@ impl PeerListener {
         identity: &Identity,
         timing: &Timing,
     ) -> Result<Self, ListenError> {
-        Self::with(addresses, identity, timing, Callers::Members)
+        Self::bind_over(&*net::kernel(), addresses, identity, timing)
+    }
+
+    /// As [`Self::bind`], over another network than the kernel's.
+    ///
+    /// # Errors
+    /// As [`Self::bind`].
+    pub fn bind_over(
+        network: &dyn Network,
+        addresses: &[SocketAddr],
+        identity: &Identity,
+        timing: &Timing,
+    ) -> Result<Self, ListenError> {
+        Self::with(network, addresses, identity, timing, Callers::Members)
     }
 
     /// Listens for nodes that may have no certificate yet; only the join service may be served here.
@@ -108,10 +123,24 @@ impl PeerListener {
         identity: &Identity,
         timing: &Timing,
     ) -> Result<Self, ListenError> {
-        Self::with(addresses, identity, timing, Callers::Anybody)
+        Self::bind_join_over(&*net::kernel(), addresses, identity, timing)
+    }
+
+    /// As [`Self::bind_join`], over another network than the kernel's.
+    ///
+    /// # Errors
+    /// As [`Self::bind_join`].
+    pub fn bind_join_over(
+        network: &dyn Network,
+        addresses: &[SocketAddr],
+        identity: &Identity,
+        timing: &Timing,
+    ) -> Result<Self, ListenError> {
+        Self::with(network, addresses, identity, timing, Callers::Anybody)
     }
 
     fn with(
+        network: &dyn Network,
         addresses: &[SocketAddr],
         identity: &Identity,
         timing: &Timing,
@@ -122,10 +151,12 @@ impl PeerListener {
         let mut accepting = JoinSet::new();
         let mut bound = Vec::new();
         for address in addresses {
-            let listener = listen_tcp(*address).map_err(|source| ListenError::Bind {
-                address: *address,
-                source,
-            })?;
+            let listener = network
+                .listen(*address)
+                .map_err(|source| ListenError::Bind {
+                    address: *address,
+                    source,
+                })?;
             bound.push(listener.local_addr().unwrap_or(*address));
             let shaker = Shaker {
                 config: config.clone(),
@@ -176,7 +207,7 @@ pub fn listen_tcp(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(1024)
 }
 
-async fn accept(listener: TcpListener, shaker: Arc<Shaker>) {
+async fn accept(listener: Box<dyn Listener>, shaker: Arc<Shaker>) {
     let places = Arc::new(Semaphore::new(HANDSHAKES));
     loop {
         let Ok(place) = places.clone().acquire_owned().await else {
@@ -207,7 +238,7 @@ struct Shaker {
 }
 
 impl Shaker {
-    async fn welcome(&self, tcp: TcpStream, remote: SocketAddr) {
+    async fn welcome(&self, tcp: Box<dyn Stream>, remote: SocketAddr) {
         match self.shake(tcp, remote).await {
             Ok(stream) => {
                 // Fails only when the listener has gone: then the connection goes too.
@@ -221,15 +252,15 @@ impl Shaker {
 
     async fn shake(
         &self,
-        tcp: TcpStream,
+        mut tcp: Box<dyn Stream>,
         remote: SocketAddr,
     ) -> Result<PeerStream, Option<String>> {
         let local = tcp.local_addr().map_err(|e| Some(e.to_string()))?;
-        tune(&tcp, &self.timing).map_err(|e| Some(e.to_string()))?;
+        tcp.tune(&self.timing).map_err(|e| Some(e.to_string()))?;
         let limit = Duration::from_millis(self.timing.handshake_timeout_ms);
         let shaken = timeout(limit, async {
             // An end before the first byte is a probe, not a failed handshake.
-            if tcp.peek(&mut [0]).await.unwrap_or(0) == 0 {
+            if poll_fn(|cx| tcp.poll_peek(cx)).await.unwrap_or(0) == 0 {
                 return Err(None);
             }
             let acceptor = TlsAcceptor::from(self.config.clone());
@@ -255,7 +286,7 @@ impl Shaker {
         Ok(PeerStream { inner, info })
     }
 
-    fn named(&self, tls: &TlsStream<TcpStream>) -> Result<identity::Named, String> {
+    fn named(&self, tls: &TlsStream<Box<dyn Stream>>) -> Result<identity::Named, String> {
         let certificates = tls.get_ref().1.peer_certificates();
         match (self.callers, certificates.and_then(|c| c.first())) {
             (Callers::Members, None) => Err("it shows no certificate: not a member".to_owned()),
@@ -271,7 +302,7 @@ impl Shaker {
 /// One accepted connection.
 #[derive(Debug)]
 pub struct PeerStream {
-    inner: Watched<TlsStream<TcpStream>>,
+    inner: Watched<TlsStream<Box<dyn Stream>>>,
     info: PeerInfo,
 }
 
