@@ -9,12 +9,12 @@ mod timestamp;
 
 use crmd_core::alerts::Call;
 use jiff::Zoned;
-use process::{Canceller, End, Finished, Program, SpawnError, leftover};
+use process::{Canceller, End, Finished, Group, Program, SpawnError, leftover};
 use queue::Queue;
 pub(crate) use queue::{Count, Limits};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, Once, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, Once, OnceLock, PoisonError},
     time::Duration,
 };
 use tokio::{sync::Notify, time::timeout};
@@ -36,6 +36,8 @@ pub(crate) struct Alerts(Arc<Inner>);
 struct Inner {
     /// In the environment of every agent, the same in every run of the daemon within a life.
     mark: String,
+    /// What an earlier run left at work, looked for before anything is called.
+    leftovers: OnceLock<Vec<Group>>,
     state: Mutex<State>,
     /// Something to start, or the daemon ends.
     wake: Notify,
@@ -61,6 +63,7 @@ impl Alerts {
     pub(crate) fn new(limits: Limits, life: &str, again: bool) -> Self {
         let alerts = Self(Arc::new(Inner {
             mark: format!("{life}/alert"),
+            leftovers: OnceLock::new(),
             state: Mutex::new(State {
                 queue: Queue::new(limits),
                 running: BTreeMap::new(),
@@ -73,9 +76,30 @@ impl Alerts {
             thread: Once::new(),
         }));
         if again {
-            alerts.start_thread();
+            alerts.look_for_leftovers();
+        } else {
+            alerts.0.leftovers.get_or_init(Vec::new);
         }
         alerts
+    }
+
+    /// Without holding up the daemon's start, and without a thread that stays if there are none.
+    fn look_for_leftovers(&self) {
+        let alerts = self.clone();
+        let thread = std::thread::Builder::new().name("alerts-before".to_owned());
+        let started = thread.spawn(move || {
+            if !alerts.leftovers().is_empty() {
+                alerts.start_thread();
+            }
+        });
+        if let Err(error) = started {
+            tracing::warn!(%error, "nobody looks for alert agents of an earlier run before the first alert");
+        }
+    }
+
+    fn leftovers(&self) -> &[Group] {
+        let mark = &self.0.mark;
+        self.0.leftovers.get_or_init(|| leftover::find(mark))
     }
 
     /// Has agents called, as soon as may be; returns at once.
@@ -159,8 +183,7 @@ impl Alerts {
     }
 
     async fn start_all(&self) {
-        // Before anything is called, so that all who carry the mark are of an earlier run.
-        for group in leftover::find(&self.0.mark) {
+        for group in self.leftovers().to_vec() {
             tokio::spawn(async move {
                 let fate = leftover::settle(&group, LEFTOVER_PATIENCE, GRACE).await;
                 tracing::info!(

@@ -97,7 +97,9 @@ async fn agents_of_an_earlier_run_are_found() {
     let life = dir.path().display().to_string();
     let program = Program::new("/bin/sleep").arg("600");
     let running = program.mark(format!("{life}/alert")).spawn().unwrap();
-    let found = leftover::find(&Alerts::new(LIMITS, &life, false).0.mark);
+    assert!(Alerts::new(LIMITS, &life, false).leftovers().is_empty());
+    let alerts = Alerts::new(LIMITS, &life, true);
+    let found = alerts.leftovers();
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].pgid, running.group().pgid);
     running.canceller().cancel();
