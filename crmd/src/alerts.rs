@@ -6,6 +6,7 @@
 
 mod queue;
 mod timestamp;
+mod user;
 
 use crmd_core::alerts::Call;
 use jiff::Zoned;
@@ -18,6 +19,7 @@ use std::{
     time::Duration,
 };
 use tokio::{sync::Notify, time::timeout};
+use user::RunAs;
 
 /// Output kept of an agent, for the log.
 const CAPTURE_BYTES: usize = 2048;
@@ -38,6 +40,9 @@ struct Inner {
     mark: String,
     /// What an earlier run left at work, looked for before anything is called.
     leftovers: OnceLock<Vec<Group>>,
+    /// Name of the user that agents run as.
+    user: String,
+    run_as: OnceLock<RunAs>,
     state: Mutex<State>,
     /// Something to start, or the daemon ends.
     wake: Notify,
@@ -58,12 +63,14 @@ struct State {
 }
 
 impl Alerts {
-    /// Nothing runs yet. `life`: this boot. `again`: an earlier run of the daemon in this boot may have left
+    /// Nothing runs yet. `user`: who agents run as; `life`: this boot. `again`: an earlier run of the daemon in this boot may have left
     /// agents at work, which get their usual time from now on.
-    pub(crate) fn new(limits: Limits, life: &str, again: bool) -> Self {
+    pub(crate) fn new(limits: Limits, user: &str, life: &str, again: bool) -> Self {
         let alerts = Self(Arc::new(Inner {
             mark: format!("{life}/alert"),
             leftovers: OnceLock::new(),
+            user: user.to_owned(),
+            run_as: OnceLock::new(),
             state: Mutex::new(State {
                 queue: Queue::new(limits),
                 running: BTreeMap::new(),
@@ -206,14 +213,11 @@ impl Alerts {
     }
 
     fn start(&self, call: Call) {
-        let program = Program::new(&call.path)
-            .capture_bytes(CAPTURE_BYTES)
-            .deadline(Duration::from_millis(call.timeout_ms))
-            .grace(GRACE)
-            .mark(&self.0.mark);
-        let variables = call.environment.iter();
-        let program = variables.fold(program, |p, (name, value)| p.env(name, value));
-        let running = match program.spawn() {
+        let run_as = self.0.run_as.get_or_init(|| RunAs::find(&self.0.user));
+        let running = run_as
+            .program(&call.path)
+            .and_then(|program| self.equipped(program, &call).spawn());
+        let running = match running {
             Ok(running) => running,
             Err(error) => return self.not_started(&call, &error),
         };
@@ -230,6 +234,16 @@ impl Alerts {
                 alerts.finished(&call, &finished);
             }
         });
+    }
+
+    fn equipped(&self, program: Program, call: &Call) -> Program {
+        let program = program
+            .capture_bytes(CAPTURE_BYTES)
+            .deadline(Duration::from_millis(call.timeout_ms))
+            .grace(GRACE)
+            .mark(&self.0.mark);
+        let variables = call.environment.iter();
+        variables.fold(program, |p, (name, value)| p.env(name, value))
     }
 
     fn not_started(&self, call: &Call, error: &SpawnError) {
