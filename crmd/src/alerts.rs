@@ -63,8 +63,8 @@ struct State {
 }
 
 impl Alerts {
-    /// Nothing runs yet. `user`: who agents run as; `life`: this boot. `again`: an earlier run of the daemon in this boot may have left
-    /// agents at work, which get their usual time from now on.
+    /// Nothing runs yet. `user`: who agents run as; `life`: this boot; `again`: an earlier run of the daemon in
+    /// this boot may have left agents at work, which get their usual time from now on.
     pub(crate) fn new(limits: Limits, user: &str, life: &str, again: bool) -> Self {
         let alerts = Self(Arc::new(Inner {
             mark: format!("{life}/alert"),
