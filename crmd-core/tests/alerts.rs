@@ -209,8 +209,8 @@ fn fencing_is_told_once_and_not_when_it_was_before_this_daemon() {
         ["2 node b lost"],
         "replayed: only the member is news"
     );
-    fence(&mut daemon, "i2", BEGAN_S + 10);
-    fenced(&mut daemon, "i2", BEGAN_S + 12);
+    fence(&mut daemon, "i2", BEGAN_S);
+    fenced(&mut daemon, "i2", BEGAN_S + 2);
     let expected =
         "3 fencing b reboot reboot of b by a with pdu for the cluster: OK (verified off)";
     assert_eq!(daemon.told(), [expected]);

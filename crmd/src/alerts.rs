@@ -6,18 +6,20 @@
 
 mod queue;
 mod timestamp;
+mod user;
 
 use crmd_core::alerts::Call;
 use jiff::Zoned;
-use process::{Canceller, End, Finished, Program, SpawnError, leftover};
+use process::{Canceller, End, Finished, Group, Program, SpawnError, leftover};
 use queue::Queue;
 pub(crate) use queue::{Count, Limits};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, Once, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, Once, OnceLock, PoisonError},
     time::Duration,
 };
 use tokio::{sync::Notify, time::timeout};
+use user::RunAs;
 
 /// Output kept of an agent, for the log.
 const CAPTURE_BYTES: usize = 2048;
@@ -36,6 +38,11 @@ pub(crate) struct Alerts(Arc<Inner>);
 struct Inner {
     /// In the environment of every agent, the same in every run of the daemon within a life.
     mark: String,
+    /// What an earlier run left at work, looked for before anything is called.
+    leftovers: OnceLock<Vec<Group>>,
+    /// Name of the user that agents run as.
+    user: String,
+    run_as: OnceLock<RunAs>,
     state: Mutex<State>,
     /// Something to start, or the daemon ends.
     wake: Notify,
@@ -56,11 +63,14 @@ struct State {
 }
 
 impl Alerts {
-    /// Nothing runs yet. `life`: this boot. `again`: an earlier run of the daemon in this boot may have left
-    /// agents at work, which get their usual time from now on.
-    pub(crate) fn new(limits: Limits, life: &str, again: bool) -> Self {
+    /// Nothing runs yet. `user`: who agents run as; `life`: this boot; `again`: an earlier run of the daemon in
+    /// this boot may have left agents at work, which get their usual time from now on.
+    pub(crate) fn new(limits: Limits, user: &str, life: &str, again: bool) -> Self {
         let alerts = Self(Arc::new(Inner {
             mark: format!("{life}/alert"),
+            leftovers: OnceLock::new(),
+            user: user.to_owned(),
+            run_as: OnceLock::new(),
             state: Mutex::new(State {
                 queue: Queue::new(limits),
                 running: BTreeMap::new(),
@@ -73,9 +83,30 @@ impl Alerts {
             thread: Once::new(),
         }));
         if again {
-            alerts.start_thread();
+            alerts.look_for_leftovers();
+        } else {
+            alerts.0.leftovers.get_or_init(Vec::new);
         }
         alerts
+    }
+
+    /// Without holding up the daemon's start, and without a thread that stays if there are none.
+    fn look_for_leftovers(&self) {
+        let alerts = self.clone();
+        let thread = std::thread::Builder::new().name("alerts-before".to_owned());
+        let started = thread.spawn(move || {
+            if !alerts.leftovers().is_empty() {
+                alerts.start_thread();
+            }
+        });
+        if let Err(error) = started {
+            tracing::warn!(%error, "nobody looks for alert agents of an earlier run before the first alert");
+        }
+    }
+
+    fn leftovers(&self) -> &[Group] {
+        let mark = &self.0.mark;
+        self.0.leftovers.get_or_init(|| leftover::find(mark))
     }
 
     /// Has agents called, as soon as may be; returns at once.
@@ -159,8 +190,7 @@ impl Alerts {
     }
 
     async fn start_all(&self) {
-        // Before anything is called, so that all who carry the mark are of an earlier run.
-        for group in leftover::find(&self.0.mark) {
+        for group in self.leftovers().to_vec() {
             tokio::spawn(async move {
                 let fate = leftover::settle(&group, LEFTOVER_PATIENCE, GRACE).await;
                 tracing::info!(
@@ -183,14 +213,11 @@ impl Alerts {
     }
 
     fn start(&self, call: Call) {
-        let program = Program::new(&call.path)
-            .capture_bytes(CAPTURE_BYTES)
-            .deadline(Duration::from_millis(call.timeout_ms))
-            .grace(GRACE)
-            .mark(&self.0.mark);
-        let variables = call.environment.iter();
-        let program = variables.fold(program, |p, (name, value)| p.env(name, value));
-        let running = match program.spawn() {
+        let run_as = self.0.run_as.get_or_init(|| RunAs::find(&self.0.user));
+        let running = run_as
+            .program(&call.path)
+            .and_then(|program| self.equipped(program, &call).spawn());
+        let running = match running {
             Ok(running) => running,
             Err(error) => return self.not_started(&call, &error),
         };
@@ -207,6 +234,16 @@ impl Alerts {
                 alerts.finished(&call, &finished);
             }
         });
+    }
+
+    fn equipped(&self, program: Program, call: &Call) -> Program {
+        let program = program
+            .capture_bytes(CAPTURE_BYTES)
+            .deadline(Duration::from_millis(call.timeout_ms))
+            .grace(GRACE)
+            .mark(&self.0.mark);
+        let variables = call.environment.iter();
+        variables.fold(program, |p, (name, value)| p.env(name, value))
     }
 
     fn not_started(&self, call: &Call, error: &SpawnError) {

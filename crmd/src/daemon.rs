@@ -435,7 +435,12 @@ impl Start<'_> {
             parallel_per_alert: settings.parallel_per_alert,
             queue_per_alert: settings.queue_per_alert,
         };
-        Alerts::new(limits, &self.life.id, self.hello.incarnation > 1)
+        Alerts::new(
+            limits,
+            &settings.user,
+            &self.life.id,
+            self.hello.incarnation > 1,
+        )
     }
 
     fn fencing(&self) -> Fencing {

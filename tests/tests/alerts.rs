@@ -37,6 +37,13 @@ impl Alerted {
             fs::write(&path, format!("#!/bin/sh\n{body}\n")).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         }
+        // Agents run as a user that may not make files there.
+        let files = NODES.map(|node| format!("told.{node}"));
+        for name in files.iter().map(String::as_str).chain(["alerts.log"]) {
+            let path = alerted.shared(name);
+            fs::write(&path, "").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
+        }
         alerted.on(
             "alpha",
             &format!(

@@ -15,7 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What one daemon told and knows already.
 #[derive(Debug)]
 pub(crate) struct Alerts {
-    /// When this daemon began, seconds since the epoch: what was over by then is no news.
+    /// When this daemon began, seconds since the epoch: what was over before is no news. Of what ended in that
+    /// very second it cannot be known: better told twice, by two runs of the daemon, than not at all.
     began_s: i64,
     /// Counts events that some agent was told of.
     sequence: u64,
@@ -98,7 +99,7 @@ impl Node {
     /// life of this node has seen come again at its start.
     pub(crate) fn alert_applied(&mut self, entry: &Entry) {
         match entry {
-            Entry::FenceResult { at_s, .. } if *at_s > self.alerts.began_s => {
+            Entry::FenceResult { at_s, .. } if *at_s >= self.alerts.began_s => {
                 self.alert_fencing(entry);
             }
             Entry::MemberRemoved { node } => {

@@ -40,7 +40,7 @@ async fn a_hung_agent_is_ended_at_its_time_and_the_others_run() {
         "works",
         &format!("echo $CRM_alert_kind >> {}", out.display()),
     );
-    let alerts = Alerts::new(LIMITS, &out.display().to_string(), false);
+    let alerts = Alerts::new(LIMITS, "", &out.display().to_string(), false);
     let started = Instant::now();
     alerts.tell(vec![
         call("hangs", &hangs, 300),
@@ -64,7 +64,7 @@ async fn what_cannot_run_or_fails_is_counted_and_too_much_is_dropped() {
     let dir = tempfile::tempdir().unwrap();
     let fails = agent(dir.path(), "fails", "exit 3");
     let waits = agent(dir.path(), "waits", "sleep 0.2");
-    let alerts = Alerts::new(LIMITS, &dir.path().display().to_string(), false);
+    let alerts = Alerts::new(LIMITS, "", &dir.path().display().to_string(), false);
     alerts.tell(vec![
         call("missing", "/nowhere/at-all", 1_000),
         call("fails", &fails, 10_000),
@@ -83,7 +83,7 @@ async fn what_cannot_run_or_fails_is_counted_and_too_much_is_dropped() {
 async fn the_end_of_the_daemon_ends_them() {
     let dir = tempfile::tempdir().unwrap();
     let hangs = agent(dir.path(), "hangs", "sleep 600");
-    let alerts = Alerts::new(LIMITS, &dir.path().display().to_string(), false);
+    let alerts = Alerts::new(LIMITS, "", &dir.path().display().to_string(), false);
     alerts.tell((0..4).map(|_| call("hangs", &hangs, 600_000)).collect());
     let started = Instant::now();
     alerts.finish(Duration::from_millis(300)).await;
@@ -97,7 +97,9 @@ async fn agents_of_an_earlier_run_are_found() {
     let life = dir.path().display().to_string();
     let program = Program::new("/bin/sleep").arg("600");
     let running = program.mark(format!("{life}/alert")).spawn().unwrap();
-    let found = leftover::find(&Alerts::new(LIMITS, &life, false).0.mark);
+    assert!(Alerts::new(LIMITS, "", &life, false).leftovers().is_empty());
+    let alerts = Alerts::new(LIMITS, "", &life, true);
+    let found = alerts.leftovers();
     assert_eq!(found.len(), 1);
     assert_eq!(found[0].pgid, running.group().pgid);
     running.canceller().cancel();

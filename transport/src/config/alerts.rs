@@ -4,9 +4,11 @@ use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
 /// Limits for alert agents; which there are stands in the CIB.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Alerts {
+    /// User that agents run as; empty: the daemon's own.
+    pub user: String,
     /// Agents that may be at work at once.
     pub parallel: usize,
     /// Of one alert.
@@ -20,6 +22,7 @@ pub struct Alerts {
 impl Default for Alerts {
     fn default() -> Self {
         Self {
+            user: "hacluster".to_owned(),
             parallel: 8,
             parallel_per_alert: 4,
             queue_per_alert: 200,
