@@ -1,6 +1,7 @@
-//! What the daemons of a node need while nothing happens.
+//! What the daemons of a node need while nothing happens: at first with nothing to look after (the cluster is in
+//! maintenance), then with the example's resources, each with a monitor every second.
 
-use super::Figures;
+use super::{Figures, remove};
 use crate::{cluster::Cluster, error::LabError, layout::Layout};
 use clap::Args;
 use std::{
@@ -32,7 +33,29 @@ struct Process {
     pss_kib: u64,
 }
 
+const SET: &str = "bench-rest";
+const LIMIT: Duration = Duration::from_secs(20);
+
 pub(super) fn measure(cluster: &Cluster<'_>, options: &Options) -> Result<Figures, LabError> {
+    cluster.settle()?;
+    let mut figures = Figures::default();
+    let pause = format!(
+        r#"<cluster_property_set id="{SET}"><nvpair id="{SET}-1" name="maintenance-mode" value="true"/></cluster_property_set>"#
+    );
+    cluster.coordinator()?.modify("crm_config", &pause, LIMIT)?;
+    look_for_a_while(cluster, options, "", &mut figures)?;
+    remove(cluster, SET)?;
+    look_for_a_while(cluster, options, "monitoring_", &mut figures)?;
+    Ok(figures)
+}
+
+/// What the daemons needed in a while, as figures of names that begin so.
+fn look_for_a_while(
+    cluster: &Cluster<'_>,
+    options: &Options,
+    prefix: &str,
+    figures: &mut Figures,
+) -> Result<(), LabError> {
     cluster.settle()?;
     sleep(CALM);
     let nodes = &cluster.lab.spec().nodes;
@@ -40,7 +63,6 @@ pub(super) fn measure(cluster: &Cluster<'_>, options: &Options) -> Result<Figure
     sleep(Duration::from_secs(options.seconds));
     let after = processes(cluster.lab.layout(), nodes);
     let elapsed_ns = began.elapsed().as_nanos() as f64;
-    let mut figures = Figures::default();
     let (mut most_cpu, mut most_pss) = (0.0_f64, 0.0_f64);
     for node in nodes {
         let of_node = || after.iter().filter(|(_, p)| p.node == *node);
@@ -50,18 +72,17 @@ pub(super) fn measure(cluster: &Cluster<'_>, options: &Options) -> Result<Figure
         });
         let cpu = used.sum::<u64>() as f64 / elapsed_ns * 100.0;
         let pss = of_node().map(|(_, p)| p.pss_kib).sum::<u64>() as f64 / 1024.0;
-        figures.set(&format!("{node}_processes"), of_node().count() as f64);
-        figures.set(&format!("{node}_cpu_percent"), cpu);
-        figures.set(&format!("{node}_pss_mib"), pss);
+        figures.set(&format!("{prefix}{node}_cpu_percent"), cpu);
+        figures.set(&format!("{prefix}{node}_pss_mib"), pss);
         most_cpu = most_cpu.max(cpu);
         most_pss = most_pss.max(pss);
         figures.expect(of_node().count() >= DAEMONS.len(), || {
             format!("{node} does not run all its daemons, or they may not be looked at")
         });
     }
-    figures.set("most_cpu_percent", most_cpu);
-    figures.set("most_pss_mib", most_pss);
-    Ok(figures)
+    figures.set(&format!("{prefix}most_cpu_percent"), most_cpu);
+    figures.set(&format!("{prefix}most_pss_mib"), most_pss);
+    Ok(())
 }
 
 /// Our daemons in the lab's nodes.
