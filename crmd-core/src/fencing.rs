@@ -340,14 +340,22 @@ impl Node {
         else {
             return;
         };
-        let text = match result {
-            Ok(grade) => format!("{target} is fenced ({grade:?}, {device})"),
-            Err(reason) => format!("fencing {target} failed: {reason}"),
-        };
-        let severity = if result.is_ok() {
-            Severity::Info
-        } else {
-            Severity::Error
+        let (severity, text) = match result {
+            Ok(Grade::Asked) => (
+                Severity::Warning,
+                format!(
+                    "{target} was only asked to go ({device}): its resources wait for its new life, or for a person \
+                     who confirms that it is down"
+                ),
+            ),
+            Ok(grade) => (
+                Severity::Info,
+                format!("{target} is fenced ({grade:?}, {device})"),
+            ),
+            Err(reason) => (
+                Severity::Error,
+                format!("fencing {target} failed: {reason}"),
+            ),
         };
         self.log(severity, text);
         let Some(fencing) = self
