@@ -131,7 +131,14 @@ pub(crate) fn create_all(c: &mut Cluster) {
 
 /// A change that turned out to be needed is told of.
 fn require_frames(c: &mut Cluster, clone: RscIx, task: Task, notices: &Notices) {
-    let needed = first_action(c, clone, task, None).is_some_and(|ix| !c.acts[ix].optional);
+    let mut state = crate::create::Motion::default();
+    crate::create::motion(c, clone, &mut state);
+    let needed = match task {
+        Task::Start => state.starting,
+        Task::Stop => state.stopping,
+        Task::Promote => state.promoting,
+        _ => state.demoting,
+    };
     if needed {
         let before = notices.pre.into_iter().chain(notices.pre_done);
         for ix in before.chain([notices.post, notices.post_done]) {
