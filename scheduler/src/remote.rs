@@ -40,7 +40,7 @@ pub(crate) fn internal(c: &mut Cluster, rsc: RscIx) {
 /// Bans a resource from all remote and guest nodes.
 fn ban_remote_nodes(c: &mut Cluster, rsc: RscIx) {
     for node in 0..c.nodes.len() {
-        if c.is_remote_node(node)
+        if c.nodes[node].connection.is_some()
             && let Some(entry) = c.rscs[rsc].allowed.get_mut(node)
         {
             entry.score = -INFINITY;
