@@ -264,6 +264,7 @@ pub(crate) fn find_op(
     };
     exact(name).or_else(|| match name {
         "migrate_to" | "migrate_from" => exact("migrate"),
+        "notified" => exact("notify"),
         _ => None,
     })
 }

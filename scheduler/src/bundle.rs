@@ -58,18 +58,18 @@ pub(crate) fn parts(c: &Cluster, bundle: RscIx) -> Vec<RscIx> {
         .collect()
 }
 
-/// Whether a bundle's colocation in `role` holds for a part of it: its containers have the place, what runs inside
-/// has the role.
-pub(crate) fn represents(c: &Cluster, bundle: RscIx, part: RscIx, role: Role) -> bool {
-    if bundle == part {
+/// Whether a bundle's colocations hold for a part of it: for its containers always, for what is promotable inside once
+/// roles are chosen.
+pub(crate) fn represents(c: &Cluster, bundle: RscIx, part: RscIx) -> bool {
+    if bundle == part || replica_of(c, part).is_some_and(|r| r.container == part) {
         return true;
     }
-    if role == Role::Promoted && bundled(c, bundle) == Some(part) {
-        return true;
+    let inside = bundled(c, bundle).filter(|clone| c.rscs[*clone].promotable);
+    match inside {
+        Some(clone) if clone == part => c.rscs[clone].choosing_roles,
+        Some(clone) => c.uber_parent(part, false) == clone && !c.rscs[part].unassigned,
+        None => false,
     }
-    replica_of(c, part).is_some_and(|replica| {
-        replica.container == part || role == Role::Promoted && replica.child == Some(part)
-    })
 }
 
 /// Applies a location constraint to the parts of a bundle.
@@ -166,7 +166,7 @@ pub(crate) fn as_primary(c: &mut Cluster, dependent: RscIx, bundle: RscIx, ix: u
     }
     let col = c.colocations[ix].clone();
     if matches!(c.rscs[col.dependent].kind, Kind::Clone | Kind::Bundle) {
-        match instances::compatible(c, dependent, bundle, Role::Unknown, false) {
+        match compatible(c, dependent, bundle) {
             Some(container) => colocation::apply(c, dependent, container, ix, true),
             None if col.score >= INFINITY => {
                 assign::place(c, dependent, None, true, true);
@@ -195,6 +195,29 @@ pub(crate) fn as_primary(c: &mut Cluster, dependent: RscIx, bundle: RscIx, ix: u
     if col.score >= INFINITY {
         colocation::keep_to(c, dependent, bundle, ix, &hosts);
     }
+}
+
+/// The container of a bundle on a dependent's host, or on the best host it may have.
+fn compatible(c: &Cluster, dependent: RscIx, bundle: RscIx) -> Option<RscIx> {
+    let on = |node: NodeIx| {
+        let host = host_of(c, node)?;
+        instances::instance_on(c, bundle, host, Role::Unknown, false)
+    };
+    if let Some(node) = colocation::location(c, dependent) {
+        return on(node);
+    }
+    let mut nodes: Vec<NodeIx> = c.rscs[dependent].allowed.nodes().collect();
+    assign::sort_table(c, &c.rscs[dependent].allowed, &mut nodes, None);
+    nodes.into_iter().find_map(on)
+}
+
+/// The node itself, or of the guest in a container where that is put.
+fn host_of(c: &Cluster, node: NodeIx) -> Option<NodeIx> {
+    if !c.nodes[node].bundle {
+        return Some(node);
+    }
+    let container = c.nodes[node].connection.and_then(|r| c.rscs[r].container)?;
+    c.rscs[container].assigned
 }
 
 /// Orderings within a bundle.

@@ -204,6 +204,11 @@ fn reload(c: &mut Cluster, rsc: RscIx, node: NodeIx) {
     if c.nodes[node].unclean || !c.nodes[node].online {
         return;
     }
+    if c.rscs[rsc].start_pending {
+        // Nobody knows which parameters it starts with.
+        actions::stop(c, rsc, node, false);
+        return;
+    }
     c.rscs[rsc].reload = true;
     let ix = actions::action(c, rsc, Task::ReloadAgent, 0, Some(node), false);
     actions::set_reason(c, ix, "resource definition change", false);

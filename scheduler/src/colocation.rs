@@ -115,11 +115,9 @@ fn collect_this_with(c: &Cluster, rsc: RscIx, origin: RscIx, out: &mut Vec<usize
             return;
         }
         Kind::Bundle => {
-            let holds = |ix: &&usize| {
-                let role = c.colocations[**ix].dependent_role;
-                crate::bundle::represents(c, rsc, origin, role)
-            };
-            out.extend(r.this_with.iter().filter(holds));
+            if crate::bundle::represents(c, rsc, origin) {
+                out.extend(&r.this_with);
+            }
             return;
         }
         Kind::Clone => out.extend(&r.this_with),
@@ -176,11 +174,9 @@ fn collect_with_this(c: &Cluster, rsc: RscIx, origin: RscIx, out: &mut Vec<usize
             return;
         }
         Kind::Bundle => {
-            let holds = |ix: &&usize| {
-                let role = c.colocations[**ix].primary_role;
-                crate::bundle::represents(c, rsc, origin, role)
-            };
-            out.extend(r.with_this.iter().filter(holds));
+            if crate::bundle::represents(c, rsc, origin) {
+                out.extend(&r.with_this);
+            }
             return;
         }
         Kind::Clone => out.extend(&r.with_this),

@@ -345,6 +345,8 @@ pub(crate) struct Motion {
     pub(crate) promoting: bool,
     pub(crate) demoting: bool,
     pub(crate) active: bool,
+    /// One and the same instance stops and starts.
+    pub(crate) restarting: bool,
 }
 
 /// What the instances of a collection are about to do.
@@ -357,19 +359,23 @@ pub(crate) fn motion(c: &Cluster, rsc: RscIx, out: &mut Motion) {
         return;
     }
     out.active |= !r.running_on.is_empty();
+    let (mut starts, mut stops) = (false, false);
     for ix in &r.actions {
         let a = &c.acts[*ix];
         if a.optional {
             continue;
         }
         match a.task {
-            Task::Start if a.runnable => out.starting = true,
-            Task::Stop if a.pseudo || a.runnable => out.stopping = true,
+            Task::Start if a.runnable => starts = true,
+            Task::Stop if a.pseudo || a.runnable => stops = true,
             Task::Promote => out.promoting = true,
             Task::Demote => out.demoting = true,
             _ => {}
         }
     }
+    out.starting |= starts;
+    out.stopping |= stops;
+    out.restarting |= starts && stops;
 }
 
 pub(crate) fn collective(c: &mut Cluster, rsc: RscIx) {
@@ -392,7 +398,7 @@ pub(crate) fn collective(c: &mut Cluster, rsc: RscIx) {
     let stop = pseudo(c, rsc, Task::Stop, !state.stopping, true);
     let stopped = pseudo(c, rsc, Task::Stopped, !state.stopping, true);
     c.acts[stopped].priority = INFINITY;
-    c.acts[stop].migratable = true;
+    c.acts[stop].migratable = !state.restarting;
     if c.rscs[rsc].notify && c.rscs[rsc].kind == Kind::Clone {
         crate::notify::create_pair(c, rsc, Task::Start, start, started);
         crate::notify::create_pair(c, rsc, Task::Stop, stop, stopped);

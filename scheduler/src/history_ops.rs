@@ -46,6 +46,7 @@ mod ocf {
 }
 
 /// One entry, read.
+#[derive(Clone, Copy)]
 pub(crate) struct Entry<'e> {
     pub(crate) xml: &'e Element,
     pub(crate) task: Task,
@@ -150,7 +151,8 @@ fn unpack_resource(c: &mut Cluster, node: NodeIx, xml: &Element) -> Option<RscIx
     if let Some(at_s) = lock {
         read_lock(c, rsc, node, at_s);
     }
-    let mut entries = by_age(entries);
+    let entries = entries.iter().filter(|e| !is_leftover(e, &entries));
+    let mut entries = by_age(entries.copied().collect());
     let saved_role = c.rscs[rsc].role;
     c.rscs[rsc].role = Role::Unknown;
     let mut state = State {
@@ -203,6 +205,17 @@ fn read_entry(xml: &Element) -> Option<Entry<'_>> {
             .or_else(|| number("last-run"))
             .filter(|at| *at > 0),
     })
+}
+
+/// A recurring operation that counts as under way though its failure is known: only the failure was recorded.
+fn is_leftover(entry: &Entry, all: &[Entry]) -> bool {
+    let key = |e: &Entry| e.xml.attr("transition-key").map(str::to_owned);
+    let its_failure = |e: &Entry| {
+        e.is_last_failure()
+            && (e.name, e.interval_ms) == (entry.name, entry.interval_ms)
+            && key(e) == key(entry)
+    };
+    entry.status == exec::PENDING && entry.interval_ms > 0 && all.iter().any(its_failure)
 }
 
 /// Entries from the oldest on. What is older of two cannot always be told, and then not the same way for all pairs, so

@@ -322,6 +322,8 @@ pub(crate) struct Rsc {
     pub(crate) unassigned: bool,
     pub(crate) updating_nodes: bool,
     pub(crate) promotion_added: bool,
+    /// Instances of the clone have begun to get their roles.
+    pub(crate) choosing_roles: bool,
     pub(crate) provides_unfencing: bool,
 
     /// Guest nodes run inside this resource (their connections), or the resource the guest runs in.

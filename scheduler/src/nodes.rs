@@ -33,7 +33,8 @@ pub(crate) fn unpack(c: &mut Cluster) {
 
 fn read_details(c: &mut Cluster, ix: NodeIx, xml: &Element) {
     let fencing_at_start = c.options.fencing && c.options.startup_fencing;
-    c.nodes[ix].unclean = fencing_at_start;
+    // An entry of a remote node may be left over from a connection that is not configured any more.
+    c.nodes[ix].unclean = fencing_at_start && c.nodes[ix].kind == NodeKind::Member;
     if score::is_true(xml.attr("maintenance")) {
         c.nodes[ix].maintenance = true;
     }

@@ -131,7 +131,8 @@ pub(crate) fn create_all(c: &mut Cluster) {
 
 /// A change that turned out to be needed is told of.
 fn require_frames(c: &mut Cluster, clone: RscIx, task: Task, notices: &Notices) {
-    let needed = first_action(c, clone, task, None).is_some_and(|ix| !c.acts[ix].optional);
+    let begin = first_action(c, clone, task, None).map(|ix| &c.acts[ix]);
+    let needed = begin.is_some_and(|a| a.runnable && !a.optional);
     if needed {
         let before = notices.pre.into_iter().chain(notices.pre_done);
         for ix in before.chain([notices.post, notices.post_done]) {
@@ -440,6 +441,17 @@ pub(crate) fn order_fencing(c: &mut Cluster, rsc: RscIx, stop: ActIx, fence: Act
     let stopping = (shown_id(c, rsc), c.acts[stop].node);
     lists.lists.insert("stop", vec![stopping]);
     let whole = c.uber_parent(rsc, false);
+    if c.rscs[whole].kind != Kind::Clone {
+        // A bundle's containers and connections are told of their own stop only.
+        let place = c.acts[stop]
+            .node
+            .map_or(String::new(), |n| c.nodes[n].name.clone());
+        let own = [
+            ("notify_stop_resource", shown_id(c, rsc)),
+            ("notify_stop_uname", place),
+        ];
+        return add_keys(c, stop, &own);
+    }
     let keys = keys(c, whole, &lists);
     for part in c.primitives(whole) {
         tell(c, part, Task::Stop, &notices, &keys, &lists);

@@ -142,6 +142,7 @@ pub(crate) fn apply_all(c: &mut Cluster) {
     updater.block_all_dependents(c);
     crate::probes::order(c);
     updater.update_all(c);
+    flags::settle(c);
 }
 
 /// Orderings of starts and stops hold for migrations as well.

@@ -199,6 +199,7 @@ fn promoted_locations(c: &mut Cluster, holder: RscIx, instance: RscIx, node: Nod
 /// Instances in the order in which they are promoted.
 fn sort(c: &mut Cluster, clone: RscIx) -> Vec<RscIx> {
     let children = c.rscs[clone].children.clone();
+    c.rscs[clone].choosing_roles = true;
     for child in &children {
         // The scores of the clone's nodes serve as the field the instances' wishes are written on.
         let node = colocation::location(c, *child);

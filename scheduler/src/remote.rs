@@ -40,7 +40,7 @@ pub(crate) fn internal(c: &mut Cluster, rsc: RscIx) {
 /// Bans a resource from all remote and guest nodes.
 fn ban_remote_nodes(c: &mut Cluster, rsc: RscIx) {
     for node in 0..c.nodes.len() {
-        if c.is_remote_node(node)
+        if c.nodes[node].connection.is_some()
             && let Some(entry) = c.rscs[rsc].allowed.get_mut(node)
         {
             entry.score = -INFINITY;
@@ -294,7 +294,10 @@ pub(crate) fn guest_meta(c: &Cluster, act: ActIx, out: &mut BTreeMap<String, Str
     let Some(container) = c.nodes[node].connection.and_then(|r| c.rscs[r].container) else {
         return;
     };
-    let host = match crate::ordering::base_task(c, act) {
+    let mut told = a.extra.iter().filter(|_| a.task == Task::Notify);
+    let told = told.find(|(name, _)| *name == "notify_operation");
+    let task = told.map_or(a.task, |(_, op)| Task::parse(op));
+    let host = match task {
         Task::Stop | Task::Demote => c.current_node(container),
         Task::Start | Task::Monitor | Task::Promote => c.rscs[container].assigned,
         _ => None,

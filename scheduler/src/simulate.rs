@@ -213,7 +213,8 @@ fn cluster_action(out: &mut Executed, action: &Action, node: &str) {
                 op: op.to_owned(),
             });
             if op != "on" {
-                for id in &action.downed {
+                // What guests on it did is only known when it is looked for.
+                if let Some(id) = &action.node_uuid {
                     take_down(&mut out.cib, id);
                 }
             }

@@ -63,7 +63,9 @@ fn work(options: &Options, output: &mut Output) -> Result<u8, Failure> {
     save(options.save_dotfile.as_deref(), || run.graph.to_dot())?;
     if options.simulates() {
         let failing = inject::failing(&options.op_fail)?;
-        let executed = scheduler::simulate_with(&input, &run.graph, now_s, &failing);
+        // What is done now is newer than anything that was recorded.
+        let done_s = now_s.max(jiff::Timestamp::now().as_second());
+        let executed = scheduler::simulate_with(&input, &run.graph, done_s, &failing);
         show::steps(&told, &executed, output);
         save(options.save_output.as_deref(), || executed.cib.to_xml())?;
         moment(options, &input, &told, output)?;

@@ -57,6 +57,17 @@ pub(crate) fn base_task(c: &Cluster, act: ActIx) -> Task {
     named.map_or(a.task, |(_, op)| original_task(Task::parse(op)))
 }
 
+/// A clone whose instances cannot be promoted after all is not promoted.
+pub(super) fn settle(c: &mut Cluster) {
+    for act in 0..c.acts.len() {
+        let a = &c.acts[act];
+        let clone = a.rsc.filter(|r| c.rscs[*r].kind == Kind::Clone);
+        if clone.is_some() && a.task == Task::Promoted && !a.optional {
+            of(c, act, None);
+        }
+    }
+}
+
 /// The instances whose actions an action of a collection stands for: containers start and stop, what is inside is
 /// promoted, demoted and notified.
 fn concerned(c: &Cluster, rsc: RscIx, task: Task) -> Vec<RscIx> {
