@@ -74,9 +74,7 @@ impl Disk {
 
     /// The daemon was killed: its handles are gone, what it wrote is not.
     pub fn process_killed(&self) {
-        let mut platter = self.platter();
-        platter.generation += 1;
-        platter.fuse = None;
+        self.platter().generation += 1;
     }
 
     /// The power went.

@@ -222,13 +222,14 @@ impl<'a> Harness<'a> {
             let event = entry.remove();
             self.happen(event);
         }
-        self.carry_out_orders();
+        // Before a daemon's end is heard of: it has ended because its disk has.
         for machine in 0..self.count {
             let out = self.world.lock().machines[machine].disk.is_out();
             if out {
                 self.happen(Event::PowerOff(machine));
             }
         }
+        self.carry_out_orders();
         Ok(())
     }
 

@@ -242,8 +242,8 @@ fn wait(mut child: Child, seed: u64) -> std::io::Result<Ran> {
     if let Some(mut out) = child.stdout.take() {
         out.read_to_string(&mut said)?;
     }
-    if !status.success() && said.is_empty() {
-        said = format!("seed {seed}: VIOLATED: the simulation ended with {status}\n");
+    if !status.success() && !said.contains("trace ") {
+        said = format!("seed {seed}: the simulation ended early ({status}) {said}\n");
     }
     Ok(Ran {
         well: status.success(),

@@ -163,6 +163,15 @@ pub(crate) fn test(tally: Tally) -> Tally {
         },
         tally,
     );
+    tally = simulate::sim_shell(
+        &ShellArgs {
+            runs: 4,
+            seed: 1,
+            twice: true,
+            show: false,
+        },
+        tally,
+    );
     tally = simulate::sim(
         &SimArgs {
             runs: Some(2000),
