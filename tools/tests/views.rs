@@ -429,12 +429,12 @@ fn what_would_be_done_and_how_it_would_look() {
             Executing Cluster Transition:
               * Pseudo action:   shop_stop_0
               * Cluster action:  clear_failcount for web on alpha
-              * Resource action: web             cancel=10000 on alpha
               * Resource action: web             stop on alpha
               * Resource action: spare           monitor on alpha
               * Pseudo action:   shop_stopped_0
               * Pseudo action:   shop_start_0
               * Resource action: web             start on alpha
+              * Resource action: web             cancel=10000 on alpha
               * Pseudo action:   shop_running_0
 
             Revised Cluster Status:
