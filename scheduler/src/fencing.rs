@@ -216,12 +216,6 @@ fn order_shutdown(c: &mut Cluster, node: NodeIx, shutdown: ActIx) {
     }
 }
 
-/// The member whose executor relays to a remote node.
-pub(crate) fn router(c: &Cluster, node: NodeIx) -> Option<NodeIx> {
-    let connection = c.nodes[node].connection?;
-    c.rscs[connection].running_on.first().copied()
-}
-
 /// What waits for the fencing of a node.
 pub(crate) fn order_fencing(c: &mut Cluster, node: NodeIx, fence: ActIx) {
     for rsc in 0..c.rscs.len() {

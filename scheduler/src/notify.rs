@@ -421,7 +421,7 @@ fn post_notify(
 /// Notifications about a stop that fencing implies: those left are told when the fencing is done.
 pub(crate) fn order_fencing(c: &mut Cluster, rsc: RscIx, stop: ActIx, fence: ActIx) {
     let (optional, runnable) = (c.acts[fence].optional, c.acts[fence].runnable);
-    let mut frame = |c: &mut Cluster, task, kind| {
+    let frame = |c: &mut Cluster, task, kind| {
         let what = ("post", "stop");
         let ix = frame(c, rsc, task, kind, "stonith", what, optional, runnable);
         c.acts[ix].priority = INFINITY;

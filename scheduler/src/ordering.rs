@@ -8,7 +8,6 @@ use crate::{
     actions,
     model::{ActIx, Cluster, End, Link, NodeIx, Ordering, Role, RscIx, Task, ar},
 };
-pub(crate) use flags::base_task;
 use update::Updater;
 
 /// Adds an edge between two actions. Whether it was new.
