@@ -195,12 +195,15 @@ fn mutated_cases() {
         .collect();
     files.sort();
     let mut wrong = Vec::new();
+    let mut changed = 0;
     for (number, file) in files.iter().enumerate() {
         let original = Element::parse(&std::fs::read_to_string(file).unwrap()).unwrap();
         let name = file.file_stem().unwrap().to_string_lossy().into_owned();
         for round in 0..rounds {
             let seed = round * 1_000_003 + number as u64;
-            for problem in problems(&mutated(&original, seed)) {
+            let cib = mutated(&original, seed);
+            changed += usize::from(cib != original);
+            for problem in problems(&cib) {
                 wrong.push(format!("{name}, round {round}: {problem}"));
             }
         }
@@ -209,4 +212,5 @@ fn mutated_cases() {
         eprintln!("{line}");
     }
     assert!(wrong.is_empty(), "{} findings", wrong.len());
+    assert!(changed > files.len() / 2, "only {changed} were changed");
 }
