@@ -392,7 +392,8 @@ fn primitive(
 }
 
 fn best_node(c: &mut Cluster, rsc: RscIx, prefer: Option<NodeIx>, stop_if_fail: bool) -> bool {
-    utilization::ban_full(c, rsc);
+    let roomiest = utilization::ban_full(c, rsc);
+    let prefer = prefer.or(roomiest);
     let nodes = sorted_nodes(c, rsc);
     let score_of =
         |c: &Cluster, node: NodeIx| c.rscs[rsc].allowed.get(node).map_or(-INFINITY, |e| e.score);

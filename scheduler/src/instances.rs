@@ -63,7 +63,7 @@ pub(crate) fn assign_instances(
             break;
         }
         if let Some(here) = preferred(c, owner, *instance, optimal)
-            && assign_early(c, owner, *instance, here, per_node, usable)
+            && assign_early(c, owner, *instance, here, per_node, max - assigned)
         {
             assigned += 1;
         }
@@ -105,7 +105,7 @@ fn assign_early(
     instance: RscIx,
     here: NodeIx,
     per_node: u32,
-    usable: u32,
+    left: u32,
 ) -> bool {
     if c.rscs[instance].allowed.get(here).is_none() || !available(c, instance, here, true, false) {
         return false;
@@ -113,7 +113,7 @@ fn assign_early(
     let saved = tables(c, instance);
     let mut reserved = Vec::new();
     let mut done = false;
-    while (reserved.len() as u32) < usable {
+    while (reserved.len() as u32) < left {
         let chosen = assign_one(c, owner, instance, Some(here), per_node);
         if chosen == Some(here) {
             done = true;

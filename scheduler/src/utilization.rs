@@ -82,45 +82,41 @@ pub(crate) fn sort_resources(c: &mut Cluster, order: &mut [RscIx]) {
     order.sort_by(|a, b| keys.get(b).cmp(&keys.get(a)));
 }
 
-/// Bans nodes that have too little room for a resource and all that must be with it.
-pub(crate) fn ban_full(c: &mut Cluster, rsc: RscIx) {
+/// Bans nodes that have too little room for a resource and all that must be with it. If no node has room for all of
+/// them, only those with too little for itself; then the roomiest node is best, and returned.
+pub(crate) fn ban_full(c: &mut Cluster, rsc: RscIx) -> Option<NodeIx> {
     if !counts(c) {
-        return;
+        return None;
     }
     let mut all = vec![rsc];
     colocated(c, rsc, &mut all);
-    if all.len() > 1 {
-        let mut needs: BTreeMap<String, i64> = BTreeMap::new();
-        for other in &all {
-            if c.rscs[*other].unassigned {
-                add_needs(c, *other, &mut needs);
-            }
-        }
-        let nodes: Vec<NodeIx> = c.rscs[rsc]
-            .allowed
-            .nodes()
-            .filter(|n| assign::available(c, rsc, *n, true, false))
-            .collect();
-        let (fit, full): (Vec<NodeIx>, Vec<NodeIx>) =
-            nodes.into_iter().partition(|n| fits(c, *n, &needs));
-        if !fit.is_empty() {
-            for node in full {
-                assign::add_node_score(c, rsc, Some(node), -INFINITY, "not enough capacity");
-            }
-            return;
+    let mut needs: BTreeMap<String, i64> = BTreeMap::new();
+    for other in all {
+        if c.rscs[other].unassigned {
+            add_needs(c, other, &mut needs);
         }
     }
-    let needs: BTreeMap<String, i64> = (*c.rscs[rsc].utilization).clone();
-    let nodes: Vec<NodeIx> = c.rscs[rsc]
-        .allowed
-        .nodes()
+    let table = c.rscs[rsc].allowed.nodes();
+    let nodes: Vec<NodeIx> = table
         .filter(|n| assign::available(c, rsc, *n, true, false))
         .collect();
+    let mut roomiest = None;
+    if !nodes.iter().any(|n| fits(c, *n, &needs)) {
+        needs = (*c.rscs[rsc].utilization).clone();
+        roomiest = nodes.iter().copied().reduce(|best, node| {
+            if compare_free(c, node, best).is_lt() {
+                node
+            } else {
+                best
+            }
+        });
+    }
     for node in nodes {
         if !fits(c, node, &needs) {
             assign::add_node_score(c, rsc, Some(node), -INFINITY, "not enough capacity");
         }
     }
+    roomiest
 }
 
 fn fits(c: &Cluster, node: NodeIx, needs: &BTreeMap<String, i64>) -> bool {

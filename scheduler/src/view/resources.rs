@@ -42,7 +42,7 @@ fn resource(c: &Cluster, ix: RscIx, places: &[usize]) -> Resource {
         target_role: r.meta.get("target-role").cloned(),
         running_on: r.running_on.iter().map(|n| places[*n]).collect(),
         current: c.current_node(ix).map(|n| places[n]),
-        pending_on: None,
+        pending_on: r.pending_node.map(|n| places[n]),
         locked_to: r.lock_node.map(|n| places[n]),
         pending: r.pending_op.clone().filter(|p| p == "Monitoring"),
         is_pending: r.pending_op.is_some(),

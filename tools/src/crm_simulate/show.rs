@@ -31,19 +31,19 @@ pub(super) fn how_much(options: &Options) -> Show {
 
 /// The state before.
 pub(super) fn before(told: &Told, view: &View, now_s: i64, output: &mut Output) {
-    let counts = view.summary.counts;
-    if told.prose && counts.disabled + counts.blocked > 0 {
-        output.line(&format!(
-            "{} of {} resource instances DISABLED and {} BLOCKED from further action due to failure\n",
-            counts.disabled, counts.all, counts.blocked
-        ));
-    }
     if told.prose
         && view.summary.options.maintenance
         && let Some(text) = view::management_text(&view.summary.options)
     {
         text.lines().for_each(|line| output.line(line));
         output.line("");
+    }
+    let counts = view.summary.counts;
+    if told.prose && counts.disabled + counts.blocked > 0 {
+        output.line(&format!(
+            "{} of {} resource instances DISABLED and {} BLOCKED from further action due to failure\n",
+            counts.disabled, counts.all, counts.blocked
+        ));
     }
     state(
         told,

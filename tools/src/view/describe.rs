@@ -122,7 +122,7 @@ pub(super) fn primitive_as(
     };
     let several = r.running_on.len() > 1 && !bare;
     let node = if r.running_on.is_empty() {
-        node.or(r.locked_to)
+        node.or(r.pending_on).or(r.locked_to)
     } else {
         node
     };

@@ -1,0 +1,216 @@
+//! Recorded clusters with small random changes: whatever a configuration says, a decision is made, in bounded time,
+//! and its graph is sound.
+//!
+//! `MUTATION_ROUNDS=20 cargo test -p scheduler --test mutated` looks longer; a failure names case and round.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use cib::Element;
+
+/// Changes of one document.
+const CHANGES: u64 = 6;
+/// Far above what the slowest case takes when nothing is wrong.
+const LIMIT: Duration = Duration::from_secs(20);
+const NOW_S: i64 = 1_790_000_000;
+
+/// Values that no configuration should have, and some that few have.
+const ODD: &[&str] = &[
+    "",
+    "INFINITY",
+    "-INFINITY",
+    "999999999999999999999",
+    "-999999999999999999999",
+    "2147483648",
+    "NaN",
+    "true",
+    "false",
+    "nothing-of-that-name",
+    "Promoted",
+    "Stopped",
+    "-1",
+    "0",
+    "1",
+    "100000",
+    "stop",
+    "fence",
+    "P1D",
+    "99999999h",
+    ":",
+    "a:b:c",
+    "ü#",
+];
+
+/// Attributes that name something: any id may stand there.
+const REFERENCES: &[&str] = &[
+    "rsc",
+    "with-rsc",
+    "first",
+    "then",
+    "node",
+    "id-ref",
+    "id",
+    "template",
+    "ticket",
+    "uname",
+    "operation",
+    "value",
+];
+
+fn data() -> Option<PathBuf> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/pacemaker-scheduler/xml");
+    dir.is_dir().then_some(dir)
+}
+
+/// A sequence of numbers that only looks random (a step of splitmix64).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut x = self.0;
+        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((x ^ (x >> 31)) % (limit.max(1) as u64)).unwrap()
+    }
+
+    fn one_of<'l, T>(&mut self, list: &'l [T]) -> Option<&'l T> {
+        list.get(self.below(list.len()))
+    }
+}
+
+fn count(element: &Element) -> usize {
+    1 + element.children().map(count).sum::<usize>()
+}
+
+fn ids(element: &Element, out: &mut Vec<String>) {
+    out.extend(element.id().map(str::to_owned));
+    for child in element.children() {
+        ids(child, out);
+    }
+}
+
+/// Changes the element at a position (counted in document order) or one below it.
+fn change(element: &mut Element, at: &mut usize, dice: &mut Dice, ids: &[String]) {
+    if *at == 0 {
+        *at = usize::MAX;
+        return change_one(element, dice, ids);
+    }
+    *at -= 1;
+    for child in element.children_mut() {
+        if *at == usize::MAX {
+            return;
+        }
+        change(child, at, dice, ids);
+    }
+}
+
+fn change_one(element: &mut Element, dice: &mut Dice, ids: &[String]) {
+    let names: Vec<String> = element.attrs().map(|(name, _)| name.to_owned()).collect();
+    let references: Vec<String> = names
+        .iter()
+        .filter(|n| REFERENCES.contains(&n.as_str()))
+        .cloned()
+        .collect();
+    match dice.below(5) {
+        0 => {
+            let gone = dice.below(element.children().count());
+            let mut at = 0;
+            element.retain_children(|_| {
+                at += 1;
+                at != gone + 1
+            });
+        }
+        1 => {
+            let twice: Vec<Element> = element.children().cloned().collect();
+            if let Some(child) = dice.one_of(&twice) {
+                element.push(child.clone());
+            }
+        }
+        2 | 3 => {
+            if let (Some(name), Some(id)) = (dice.one_of(&references), dice.one_of(ids)) {
+                element.set_attr(name, id);
+            }
+        }
+        _ => {
+            if let (Some(name), Some(value)) = (dice.one_of(&names), dice.one_of(ODD)) {
+                element.set_attr(name, *value);
+            }
+        }
+    }
+}
+
+fn mutated(original: &Element, seed: u64) -> Element {
+    let mut dice = Dice(seed);
+    let mut out = original.clone();
+    for _ in 0..CHANGES {
+        let mut names = Vec::new();
+        ids(&out, &mut names);
+        let mut at = dice.below(count(&out));
+        change(&mut out, &mut at, &mut dice, &names);
+    }
+    out
+}
+
+/// What is wrong with the decision about a document, if anything.
+fn problems(cib: &Element) -> Vec<String> {
+    let began = Instant::now();
+    let decided = catch_unwind(AssertUnwindSafe(|| {
+        let asked = scheduler::Asked {
+            scores: true,
+            utilization: true,
+            ..scheduler::Asked::default()
+        };
+        let run = scheduler::run_with(cib, NOW_S, asked);
+        let _ = scheduler::simulate(cib, &run.graph, NOW_S);
+        run.graph
+    }));
+    let mut out = match decided {
+        Ok(graph) => scheduler::lint(&graph)
+            .into_iter()
+            .map(|p| p.to_string())
+            .collect(),
+        Err(_) => vec!["panicked".to_owned()],
+    };
+    if began.elapsed() > LIMIT {
+        out.push(format!("took {:?}", began.elapsed()));
+    }
+    out
+}
+
+#[test]
+fn mutated_cases() {
+    let Some(dir) = data() else {
+        eprintln!("skipped: the recorded cases are not beside the workspace");
+        return;
+    };
+    let rounds = std::env::var("MUTATION_ROUNDS").ok();
+    let rounds: u64 = rounds.and_then(|r| r.parse().ok()).unwrap_or(1);
+    let mut files: Vec<PathBuf> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    let mut wrong = Vec::new();
+    let mut changed = 0;
+    for (number, file) in files.iter().enumerate() {
+        let original = Element::parse(&std::fs::read_to_string(file).unwrap()).unwrap();
+        let name = file.file_stem().unwrap().to_string_lossy().into_owned();
+        for round in 0..rounds {
+            let seed = round * 1_000_003 + number as u64;
+            let cib = mutated(&original, seed);
+            changed += usize::from(cib != original);
+            for problem in problems(&cib) {
+                wrong.push(format!("{name}, round {round}: {problem}"));
+            }
+        }
+    }
+    for line in &wrong {
+        eprintln!("{line}");
+    }
+    assert!(wrong.is_empty(), "{} findings", wrong.len());
+    assert!(changed > files.len() / 2, "only {changed} were changed");
+}
