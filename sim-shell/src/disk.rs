@@ -34,6 +34,8 @@ struct Platter {
     fuse: Option<u32>,
     random: StdRng,
     slow_ms: u64,
+    /// Broken on purpose: what was synced is lost, too.
+    lies: bool,
     counts: Counts,
 }
 
@@ -68,6 +70,7 @@ impl Disk {
             fuse: None,
             random: StdRng::seed_from_u64(seed),
             slow_ms: 3,
+            lies: false,
             counts: Counts::default(),
         })))
     }
@@ -101,6 +104,11 @@ impl Disk {
     /// Writes take up to this long from now on.
     pub fn set_slow_ms(&self, slow_ms: u64) {
         self.platter().slow_ms = slow_ms.max(1);
+    }
+
+    /// Breaks its only promise from now on: a checker must notice.
+    pub fn lie(&self) {
+        self.platter().lies = true;
     }
 
     /// What happened so far.
@@ -255,6 +263,9 @@ impl StorageBackend for Handle {
     fn sync_data(&self) -> io::Result<()> {
         let mut platter = self.platter()?;
         platter.powered()?;
+        if platter.lies {
+            return Ok(());
+        }
         for write in std::mem::take(&mut platter.pending) {
             put(&mut platter.synced, &write);
         }

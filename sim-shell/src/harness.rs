@@ -135,6 +135,13 @@ impl<'a> Harness<'a> {
         })
     }
 
+    /// Breaks every disk's only promise: the checks must notice.
+    pub fn let_disks_lie(&self) {
+        for machine in &self.world.lock().machines {
+            machine.disk.lie();
+        }
+    }
+
     /// Makes the cluster, breaks it for a while, lets it heal, and looks at what is left.
     ///
     /// # Errors

@@ -152,10 +152,13 @@ impl World {
         self.lock().random.random_ratio(permille, 1_000)
     }
 
-    /// A promise is broken.
+    /// A promise is broken; the same words are kept once.
     pub fn violated(&self, what: String) {
         tracing::error!("VIOLATION: {what}");
-        self.lock().violations.push(what);
+        let mut world = self.lock();
+        if !world.violations.contains(&what) {
+            world.violations.push(what);
+        }
     }
 }
 

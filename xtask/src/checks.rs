@@ -154,24 +154,25 @@ pub(crate) fn test(tally: Tally) -> Tally {
     tally.cargo_test("tests with daemons", black_box.ok, &black_box.output);
     conformance::scheduler(&mut tally, &executable("release"));
     conformance::cli::tools(&mut tally, &executable("release"));
-    tally = simulate::sim_shell(
-        &ShellArgs {
+    let shells = [
+        ShellArgs {
             runs: 50,
-            seed: 1,
-            twice: false,
-            show: false,
+            ..ShellArgs::default()
         },
-        tally,
-    );
-    tally = simulate::sim_shell(
-        &ShellArgs {
+        ShellArgs {
             runs: 4,
-            seed: 1,
             twice: true,
-            show: false,
+            ..ShellArgs::default()
         },
-        tally,
-    );
+        ShellArgs {
+            runs: 2,
+            lying_disks: true,
+            ..ShellArgs::default()
+        },
+    ];
+    for args in shells {
+        tally = simulate::sim_shell(&args, tally);
+    }
     tally = simulate::sim(
         &SimArgs {
             runs: Some(2000),

@@ -75,6 +75,21 @@ pub(crate) struct ShellArgs {
     /// One seed with the daemons' logs.
     #[arg(long)]
     pub(crate) show: bool,
+    /// Break the disks' promise on purpose, and expect that it is noticed.
+    #[arg(long)]
+    pub(crate) lying_disks: bool,
+}
+
+impl Default for ShellArgs {
+    fn default() -> Self {
+        Self {
+            runs: 1,
+            seed: 1,
+            twice: false,
+            show: false,
+            lying_disks: false,
+        }
+    }
 }
 
 /// Runs clusters of real shells.
@@ -83,13 +98,21 @@ pub(crate) fn sim_shell(args: &ShellArgs, mut tally: Tally) -> Tally {
     command
         .args(["--", "--runs", &args.runs.to_string()])
         .args(["--seed", &args.seed.to_string()]);
-    for (option, wanted) in [("--twice", args.twice), ("--show", args.show)] {
+    for (option, wanted) in [
+        ("--twice", args.twice),
+        ("--show", args.show),
+        ("--lying-disks", args.lying_disks),
+    ] {
         if wanted {
             command.arg(option);
         }
     }
     let outcome = run::run(&mut command, Show::Everything, 4 * BUILD);
-    tally.check("clusters of real shells keep every promise", outcome.ok);
+    let what = match args.lying_disks {
+        true => "disks that lose what was synced are noticed",
+        false => "clusters of real shells keep every promise",
+    };
+    tally.check(what, outcome.ok);
     tally
 }
 
