@@ -310,8 +310,8 @@ fn simple_colocation(c: &mut Cluster, xml: &Element, score: i32) {
     let stands_for_many = |id: &str| !c.rsc_ids.contains_key(id);
     if stands_for_many(dependent) && stands_for_many(primary) {
         c.problem(format!(
-            "line {}: colocation '{}' is ignored: '{dependent}' and '{primary}' are no resources, and two templates or \
-             tags cannot be colocated",
+            "line {}: colocation '{}' is ignored: '{dependent}' and '{primary}' both stand for several resources; name \
+             the resources of one of them",
             xml.line(),
             xml.id().unwrap_or("")
         ));
