@@ -235,8 +235,8 @@ fn apply_lock(c: &mut Cluster, rsc: RscIx) {
     };
     let limit_s = c.options.shutdown_lock_limit_ms / 1000;
     if limit_s > 0 {
-        let until = c.rscs[rsc].lock_time_s + limit_s;
-        c.recheck.note(c.now_s, until + 1);
+        let until = c.rscs[rsc].lock_time_s.saturating_add(limit_s);
+        c.recheck.note(c.now_s, until.saturating_add(1));
     }
     for node in 0..c.nodes.len() {
         if node != home {

@@ -149,6 +149,8 @@ pub(crate) fn with_this(c: &Cluster, rsc: RscIx) -> Vec<usize> {
     let mut out = Vec::new();
     collect_with_this(c, rsc, rsc, &mut out);
     out.retain(|ix| has_influence(c, *ix, Some(rsc)));
+    // Of equals the newest comes first.
+    out.reverse();
     out.sort_by(|a, b| by_dependent(c, *a, *b));
     out
 }

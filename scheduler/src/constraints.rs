@@ -307,6 +307,16 @@ fn simple_colocation(c: &mut Cluster, xml: &Element, score: i32) {
         ));
         return;
     };
+    let stands_for_many = |id: &str| !c.rsc_ids.contains_key(id);
+    if stands_for_many(dependent) && stands_for_many(primary) {
+        c.problem(format!(
+            "line {}: colocation '{}' is ignored: '{dependent}' and '{primary}' both stand for several resources; name \
+             the resources of one of them",
+            xml.line(),
+            xml.id().unwrap_or("")
+        ));
+        return;
+    }
     let dependents = find_all(c, dependent, xml);
     let primaries = find_all(c, primary, xml);
     let dependent_role = parse_role(c, xml, xml.attr("rsc-role"));

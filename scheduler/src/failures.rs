@@ -49,7 +49,7 @@ pub(crate) fn count(c: &mut Cluster, rsc: RscIx, node: NodeIx, effective: bool) 
         && timeout_s > 0
         && out.last_s > 0
         && !failure_blocks(c, rsc, node)
-        && c.now_s > out.last_s + timeout_s
+        && c.now_s > out.last_s.saturating_add(timeout_s)
     {
         out.count = 0;
     }
@@ -147,9 +147,9 @@ pub(crate) fn entry_expired(c: &mut Cluster, rsc: RscIx, node: NodeIx, entry: &E
     let mut expired = false;
     let mut recent = FailCount::default();
     if let Some(at) = entry.changed_s.filter(|_| timeout_s > 0) {
-        expired = c.now_s >= at + timeout_s && !waits_for_fencing(c, rsc, entry);
+        expired = c.now_s >= at.saturating_add(timeout_s) && !waits_for_fencing(c, rsc, entry);
         recent = count(c, rsc, node, true);
-        let until = recent.last_s + timeout_s + 1;
+        let until = recent.last_s.saturating_add(timeout_s).saturating_add(1);
         if recent.count > 0 && c.now_s < until {
             c.recheck.note(c.now_s, until);
         }

@@ -305,13 +305,14 @@ fn transition(xml: &Element) -> Option<(i64, &str)> {
 
 fn read_lock(c: &mut Cluster, rsc: RscIx, node: NodeIx, at_s: i64) {
     let limit_s = c.options.shutdown_lock_limit_ms / 1000;
-    if limit_s > 0 && c.now_s > at_s + limit_s {
+    if limit_s > 0 && c.now_s > at_s.saturating_add(limit_s) {
         clear_history(c, rsc, node);
     } else {
         c.rscs[rsc].lock_node = Some(node);
         c.rscs[rsc].lock_time_s = at_s;
         if limit_s > 0 {
-            c.recheck.note(c.now_s, at_s + limit_s + 1);
+            let until = at_s.saturating_add(limit_s).saturating_add(1);
+            c.recheck.note(c.now_s, until);
         }
     }
 }

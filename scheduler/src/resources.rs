@@ -16,6 +16,9 @@ use crate::{
     score::{self, INFINITY},
 };
 
+/// Instances of a clone for which there is no room are made up to this number only.
+const MAX_INSTANCES: u32 = 1_000;
+
 /// Reads `<resources>`.
 pub(crate) fn unpack(c: &mut Cluster) {
     let Some(resources) = section(c.cib, "resources") else {
@@ -459,6 +462,14 @@ fn unpack_clone(c: &mut Cluster, ix: RscIx, xml: &Element) {
             c.rscs[ix].id
         ));
         (max, node_max) = (max.min(nodes), 1);
+    }
+    let most = nodes.saturating_mul(node_max.min(10)).max(MAX_INSTANCES);
+    if max > most {
+        c.problem(format!(
+            "clone '{}': clone-max={max} is more than there is room for; {most} is used",
+            c.rscs[ix].id
+        ));
+        max = most;
     }
     let settings = CloneSettings {
         max,

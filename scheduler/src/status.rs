@@ -240,7 +240,7 @@ fn pending_too_long(c: &mut Cluster, state: &Element, member: i64, process: i64)
     if timeout_ms <= 0 || member <= 1 || process > 0 {
         return false;
     }
-    let until = member + timeout_ms / 1000;
+    let until = member.saturating_add(timeout_ms / 1000);
     if c.now_s >= until {
         return true;
     }

@@ -28,7 +28,7 @@ fn change(c: &mut Cluster, node: NodeIx, rsc: RscIx, sign: i64) {
     let needs = c.rscs[rsc].utilization.clone();
     for (name, amount) in needs.iter() {
         if let Some(room) = c.nodes[node].utilization.get_mut(name) {
-            *room += sign * amount;
+            *room = room.saturating_add(amount.saturating_mul(sign));
         }
     }
 }
@@ -127,7 +127,8 @@ fn fits(c: &Cluster, node: NodeIx, needs: &BTreeMap<String, i64>) -> bool {
 
 fn add_needs(c: &Cluster, rsc: RscIx, needs: &mut BTreeMap<String, i64>) {
     for (name, amount) in c.rscs[rsc].utilization.iter() {
-        *needs.entry(name.clone()).or_default() += amount;
+        let sum = needs.entry(name.clone()).or_default();
+        *sum = sum.saturating_add(*amount);
     }
 }
 

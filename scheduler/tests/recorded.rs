@@ -8,7 +8,7 @@ use std::{
 use cib::Element;
 
 /// Graphs that must be equal to the recorded ones. Raise it when more are; never lower it.
-const FLOOR: usize = 586;
+const FLOOR: usize = 589;
 
 fn data() -> Option<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/pacemaker-scheduler");

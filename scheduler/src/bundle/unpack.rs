@@ -13,7 +13,7 @@ use crate::{
 /// Port of the executor inside a container, unless configured.
 const REMOTE_PORT: &str = "3121";
 /// Most replicas a configuration can ask for.
-const MAX_REPLICAS: u32 = 10_000;
+const MAX_REPLICAS: u32 = 1_000;
 
 /// What is configured, in the form containers need it.
 struct Config<'x> {
