@@ -163,7 +163,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         std::thread::spawn(move || while listener.accept().is_ok() {});
-        let finding = find(&targets(1, 1, port), Duration::from_millis(500)).await;
+        let finding = find(&*kernel(), &targets(1, 1, port), Duration::from_millis(500)).await;
         assert_eq!(finding, HostFinding::HostLives);
     }
 
@@ -176,7 +176,7 @@ mod tests {
             std::thread::sleep(Duration::from_millis(5));
             drop(listener);
         });
-        let finding = find(&targets(port, 1, 1), Duration::from_millis(500)).await;
+        let finding = find(&*kernel(), &targets(port, 1, 1), Duration::from_millis(500)).await;
         assert_eq!(finding, HostFinding::AllRefused);
         dying.await.unwrap();
     }
