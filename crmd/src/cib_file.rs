@@ -2,7 +2,7 @@
 //! cluster is down. Off the hot path: what changes while one version is being written is written
 //! together afterwards. The log, not this file, is what an acknowledgement stands on.
 
-use crate::machine::Work;
+use crate::{log_store::Health, machine::Work};
 use cib::{
     Element,
     store::{Finding, Store},
@@ -23,11 +23,11 @@ pub(crate) struct CibFile {
 }
 
 impl CibFile {
-    /// Writes into this directory from now on.
-    pub(crate) fn start(directory: &Path, work: Work) -> Self {
+    /// Writes into this directory from now on, and lets `health` know of a full disk.
+    pub(crate) fn start(directory: &Path, work: Work, health: Health) -> Self {
         let (latest, changes) = watch::channel(None);
         set_damaged_aside(&Store::new(directory));
-        tokio::spawn(write_all(Store::new(directory), work, changes));
+        tokio::spawn(write_all(Store::new(directory), work, health, changes));
         Self { latest }
     }
 
@@ -63,7 +63,13 @@ fn set_damaged_aside(store: &Store) {
     }
 }
 
-async fn write_all(store: Store, work: Work, mut changes: watch::Receiver<Option<Element>>) {
+async fn write_all(
+    store: Store,
+    work: Work,
+    health: Health,
+    mut changes: watch::Receiver<Option<Element>>,
+) {
+    let file = store.document_path();
     let mut told = String::new();
     while changes.changed().await.is_ok() {
         tokio::time::sleep(GATHER).await;
@@ -75,9 +81,13 @@ async fn write_all(store: Store, work: Work, mut changes: watch::Receiver<Option
         let failed = match written.await {
             Ok(Ok(())) => {
                 told.clear();
+                health.beside(&file, None);
                 continue;
             }
-            Ok(Err(error)) => error.to_string(),
+            Ok(Err(error)) => {
+                health.beside(&file, Some(&error.source));
+                error.to_string()
+            }
             Err(error) => error.to_string(),
         };
         if told != failed {

@@ -19,6 +19,7 @@ use crate::{
     peer_server,
     raft_control::RaftControl,
     raft_net::RaftNets,
+    raft_pace::Rhythm,
     raft_types::{PeerNode, Raft},
     state_machine::StateMachine,
     storage_watch,
@@ -271,10 +272,7 @@ impl Start<'_> {
             &self.machine.disk,
         )?;
         let links = self.links()?;
-        let control = RaftControl::new(
-            self.events.clone(),
-            Duration::from_millis(self.config.timing.raft_heartbeat_ms),
-        );
+        let control = RaftControl::new(self.events.clone(), self.rhythm());
         let voters = Arc::new(VoterChanges::new());
         let empty = Snapshot {
             document: node.document(),
@@ -300,7 +298,11 @@ impl Start<'_> {
             ),
             alerts: alerts.clone(),
             fencing: self.fencing(),
-            cib_file: CibFile::start(&self.config.paths.state_dir, self.machine.work),
+            cib_file: CibFile::start(
+                &self.config.paths.state_dir,
+                self.machine.work,
+                store.health().clone(),
+            ),
             published: published_sender,
             clock: self.machine.clock.clone(),
             network: self.machine.network.clone(),
@@ -308,7 +310,12 @@ impl Start<'_> {
             events: self.events.clone(),
         };
         let driver = tokio::spawn(Driver::new(node, effects).run(queue));
-        let raft = self.raft(store.clone(), &links).await?;
+        let raft = self
+            .raft(
+                store.clone(),
+                RaftNets::new(links.clone(), control.pace().clone()),
+            )
+            .await?;
         if self.founds(&store) {
             self.found(&raft).await?;
         }
@@ -317,7 +324,6 @@ impl Start<'_> {
         let health = store.health().clone();
         tokio::spawn(storage_watch::watch(
             health,
-            raft.clone(),
             control.pace().clone(),
             stall,
             self.events.clone(),
@@ -453,13 +459,25 @@ impl Start<'_> {
         )
     }
 
-    async fn raft(&self, store: LogStore, links: &Links) -> Result<Raft, StartError> {
+    fn rhythm(&self) -> Rhythm {
+        let timing = &self.config.timing;
+        Rhythm {
+            heartbeat: Duration::from_millis(timing.raft_heartbeat_ms),
+            patience_min: Duration::from_millis(timing.raft_election_min_ms),
+            patience_max: Duration::from_millis(timing.raft_election_max_ms),
+        }
+    }
+
+    async fn raft(&self, store: LogStore, nets: RaftNets) -> Result<Raft, StartError> {
         let timing = &self.config.timing;
         let config = openraft::Config {
             cluster_name: self.config.cluster.name.clone(),
             heartbeat_interval: timing.raft_heartbeat_ms,
-            election_timeout_min: timing.raft_election_min_ms,
-            election_timeout_max: timing.raft_election_max_ms,
+            // Who stands and when is `raft_pace`'s: of these only the second counts, as the time for which
+            // those who heard the leader refuse their vote to others.
+            enable_tick: false,
+            election_timeout_min: timing.raft_election_min_ms - 1,
+            election_timeout_max: timing.raft_election_min_ms,
             enable_pre_vote: Some(true),
             enable_leader_restore: Some(false),
             snapshot_policy: SnapshotPolicy::LogsSinceLast(SNAPSHOT_EVERY),
@@ -474,7 +492,7 @@ impl Start<'_> {
         Raft::new(
             self.config.node.raft_id,
             Arc::new(config),
-            RaftNets::new(links.clone()),
+            nets,
             store,
             machine,
         )

@@ -24,6 +24,7 @@ use crmd_core::{
     entry::Entry,
     figures::Figures,
     input::{ClientId, Input},
+    message::Message,
     request::{Request, Response},
     view::NodeView,
 };
@@ -234,7 +235,12 @@ impl Driver {
     fn carry_out(&mut self, command: Command) {
         let effects = &mut self.effects;
         match command {
-            Command::Send { to, message } => effects.links.send(&to, message),
+            Command::Send { to, message } => {
+                if matches!(message, Message::Beat(_)) {
+                    effects.raft.pace().beaten();
+                }
+                effects.links.send(&to, message);
+            }
             Command::ProbeHost { peer, deadline_ms } => {
                 let targets = effects.links.targets(&peer);
                 let network = effects.network.clone();

@@ -13,7 +13,7 @@ use std::{
     collections::VecDeque,
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -61,11 +61,20 @@ pub(crate) struct Reporter {
     open: Arc<AtomicUsize>,
 }
 
-/// Messages waiting for the main connection.
+/// Messages for the main connection.
 #[derive(Debug, Default)]
 struct Outbox {
-    waiting: Mutex<VecDeque<Bytes>>,
+    messages: Mutex<Messages>,
     filled: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Messages {
+    waiting: VecDeque<Bytes>,
+    /// Given to the present connection, not acknowledged yet.
+    under_way: VecDeque<Bytes>,
+    /// How many the present connection acknowledged.
+    acked: u64,
 }
 
 impl PeerLink {
@@ -137,27 +146,62 @@ impl Drop for PeerLink {
 
 impl Outbox {
     fn push(&self, body: Bytes) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.len() == QUEUE {
-            waiting.pop_front();
+        let mut messages = self.messages();
+        if messages.waiting.len() == QUEUE {
+            messages.waiting.pop_front();
         }
-        waiting.push_back(body);
-        drop(waiting);
+        messages.waiting.push_back(body);
+        drop(messages);
         self.filled.notify_one();
     }
 
     async fn pop(&self) -> Bytes {
         loop {
-            let first = self
-                .waiting
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .pop_front();
-            match first {
-                Some(body) => return body,
-                None => self.filled.notified().await,
+            if let Some(body) = self.messages().next() {
+                return body;
             }
+            self.filled.notified().await;
         }
+    }
+
+    /// The present connection acknowledged so many.
+    fn acked(&self, count: u64) {
+        let mut messages = self.messages();
+        while messages.acked < count && messages.under_way.pop_front().is_some() {
+            messages.acked += 1;
+        }
+    }
+
+    /// Another connection takes over from one whose link fell silent: what was not acknowledged goes over it
+    /// once more. The cores bear a message that comes twice.
+    fn moved(&self) {
+        let mut messages = self.messages();
+        let Messages {
+            waiting, under_way, ..
+        } = &mut *messages;
+        while let Some(body) = under_way.pop_back() {
+            waiting.push_front(body);
+        }
+        messages.acked = 0;
+    }
+
+    /// The connection ended: its end is news of the peer, whom the same messages may no longer concern.
+    fn ended(&self) {
+        let mut messages = self.messages();
+        messages.under_way.clear();
+        messages.acked = 0;
+    }
+
+    fn messages(&self) -> MutexGuard<'_, Messages> {
+        self.messages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Messages {
+    fn next(&mut self) -> Option<Bytes> {
+        let body = self.waiting.pop_front()?;
+        self.under_way.push_back(body.clone());
+        Some(body)
     }
 }
 
@@ -187,5 +231,30 @@ impl fmt::Debug for Reporter {
         f.debug_struct("Reporter")
             .field("open", &self.open)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_a_silent_link_swallowed_goes_over_the_next_one() {
+        let outbox = Outbox::default();
+        for body in ["1", "2", "3", "4"] {
+            outbox.push(Bytes::from(body));
+        }
+        for body in ["1", "2", "3"] {
+            assert_eq!(outbox.pop().await, body);
+        }
+        outbox.acked(1);
+        outbox.moved();
+        for body in ["2", "3", "4"] {
+            assert_eq!(outbox.pop().await, body);
+        }
+        outbox.acked(2);
+        outbox.ended();
+        outbox.push(Bytes::from("5"));
+        assert_eq!(outbox.pop().await, "5");
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     driver::{Ending, Event, Events},
     metrics::Histogram,
-    raft_pace::Pace,
+    raft_pace::{Pace, Rhythm},
     raft_types::{Fact, Raft, TypeConfig},
 };
 use crmd_core::{
@@ -22,7 +22,7 @@ use openraft::{
 };
 use std::{
     sync::{Arc, OnceLock},
-    time::{Duration, Instant},
+    time::Instant,
 };
 use tokio::sync::mpsc;
 
@@ -35,7 +35,6 @@ pub(crate) struct RaftControl {
     proposals: mpsc::UnboundedSender<Proposal>,
     leading: Term,
     pace: Pace,
-    heartbeat: Duration,
     latency: Arc<Histogram>,
 }
 
@@ -63,8 +62,8 @@ struct Proposal {
 }
 
 impl RaftControl {
-    /// Not connected yet. `heartbeat`: from one of Raft's to the next.
-    pub(crate) fn new(events: Events, heartbeat: Duration) -> Self {
+    /// Not connected yet.
+    pub(crate) fn new(events: Events, rhythm: Rhythm) -> Self {
         let raft = Arc::<OnceLock<Raft>>::default();
         let (proposals, queue) = mpsc::unbounded_channel();
         let latency = Arc::<Histogram>::default();
@@ -75,8 +74,7 @@ impl RaftControl {
             events,
             proposals,
             leading: 0,
-            pace: Pace::new(),
-            heartbeat,
+            pace: Pace::new(rhythm),
             latency,
         }
     }
@@ -84,7 +82,7 @@ impl RaftControl {
     /// Raft has started; from now on its view becomes events.
     pub(crate) fn connect(&self, raft: Raft) {
         tokio::spawn(watch(raft.clone(), self.events.clone()));
-        tokio::spawn(self.pace.clone().keep(raft.clone(), self.heartbeat));
+        tokio::spawn(self.pace.clone().keep(raft.clone()));
         // Called once, by the daemon's start.
         let _ = self.raft.set(raft);
     }
@@ -252,14 +250,16 @@ async fn watch(raft: Raft, events: Events) {
     let mut metrics = raft.metrics();
     let mut told = Told::default();
     loop {
-        let now = metrics.borrow_and_update().clone();
-        if let Err(fatal) = &now.running_state {
-            let ending = Ending::Broken(format!("Raft has stopped: {fatal}"));
-            let _ = events.send(Event::Stop(ending));
-            return;
-        }
-        for input in news(&mut told, &now) {
-            let _ = events.send(Event::Input(input));
+        {
+            let now = metrics.borrow_and_update();
+            if let Err(fatal) = &now.running_state {
+                let ending = Ending::Broken(format!("Raft has stopped: {fatal}"));
+                let _ = events.send(Event::Stop(ending));
+                return;
+            }
+            for input in news(&mut told, &now) {
+                let _ = events.send(Event::Input(input));
+            }
         }
         if metrics.changed().await.is_err() {
             return;

@@ -6,6 +6,7 @@
 use crate::{
     links::Links,
     peer_link::Latest,
+    raft_pace::Pace,
     raft_types::{PeerNode, Snapshot, SnapshotMeta, TypeConfig, Vote},
 };
 use crmd_core::ids::RaftId;
@@ -44,12 +45,13 @@ pub(crate) struct SnapshotHead {
 #[derive(Clone, Debug)]
 pub(crate) struct RaftNets {
     links: Links,
+    pace: Pace,
 }
 
 impl RaftNets {
     /// Over these links.
-    pub(crate) fn new(links: Links) -> Self {
-        Self { links }
+    pub(crate) fn new(links: Links, pace: Pace) -> Self {
+        Self { links, pace }
     }
 }
 
@@ -60,6 +62,7 @@ impl RaftNetworkFactory<TypeConfig> for RaftNets {
         RaftNet {
             main: self.links.main(node),
             node: node.node.clone(),
+            pace: self.pace.clone(),
         }
     }
 }
@@ -69,6 +72,7 @@ impl RaftNetworkFactory<TypeConfig> for RaftNets {
 pub(crate) struct RaftNet {
     main: Latest<Connection>,
     node: String,
+    pace: Pace,
 }
 
 type CallError = Unreachable<TypeConfig>;
@@ -91,11 +95,13 @@ impl RaftNet {
     /// Waits until the links have given up the connection they gave last: what is under way on it would
     /// wait for an answer until its time is over.
     fn given_up(&self) -> impl Future<Output = CallError> + use<> {
-        let (mut main, node) = (self.main.clone(), self.node.clone());
+        let (mut main, node, pace) = (self.main.clone(), self.node.clone(), self.pace.clone());
         main.mark_unchanged();
         async move {
             // An error: the link is gone, with its connection.
-            let _ = main.changed().await;
+            if main.changed().await.is_ok() {
+                pace.hurry();
+            }
             Unreachable::from_string(format!("the connection to {node} was given up"))
         }
     }

@@ -1,12 +1,15 @@
-//! Keeps Raft's own clock still while nothing needs it. Its tick looks for elections and heartbeats fifty
-//! times in a second, on every member, at rest too. A leader's heartbeats come from here instead, and a
-//! follower's clock runs only once its leader has been silent for longer than a heartbeat takes.
+//! When Raft's leader sends heartbeats and when a follower stands for election. Raft's own clock, which looks
+//! for both many times in a second, stands still: a member at rest is awake only when something is said.
 //!
-//! It never decides an election: when one is due is Raft's own reckoning, for which its clock runs in time
-//! (a heartbeat and a half is shorter than every election time-out; the settings see to that).
+//! A leader's heartbeats go out with the beats of the core, so that one wake serves both. A follower whose
+//! leader was silent for a time drawn anew between the settings' two asks the others first (pre-vote), and
+//! those who still hear the leader refuse.
+//!
+//! Must never: stand for election without asking, or while the disk is in trouble.
 
-use crate::raft_types::Raft;
-use openraft::{ServerState, async_runtime::watch::WatchReceiver};
+use crate::raft_types::{Raft, TypeConfig};
+use openraft::{RaftMetrics, ServerState, async_runtime::watch::WatchReceiver, errors::Fatal};
+use rand::Rng as _;
 use std::{
     sync::{
         Arc,
@@ -15,23 +18,40 @@ use std::{
     time::Duration,
 };
 use tokio::{
-    sync::watch,
+    sync::{Notify, watch},
     time::{Instant, sleep_until},
 };
 
-/// What is known of the leader's heartbeats; clones share it.
+/// The settings' part.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rhythm {
+    /// From one heartbeat of the leader to the next.
+    pub(crate) heartbeat: Duration,
+    /// Shortest silence of the leader before a follower stands for election.
+    pub(crate) patience_min: Duration,
+    /// Longest.
+    pub(crate) patience_max: Duration,
+}
+
+/// What is known of the leader's heartbeats, and what the next one of this node waits for; clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Pace {
+    rhythm: Rhythm,
     heard: Arc<watch::Sender<Option<Instant>>>,
     held: Arc<AtomicBool>,
+    beaten: Arc<Notify>,
+    hurried: Arc<Notify>,
 }
 
 impl Pace {
     /// Nothing heard yet.
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(rhythm: Rhythm) -> Self {
         Self {
+            rhythm,
             heard: Arc::new(watch::Sender::new(None)),
             held: Arc::default(),
+            beaten: Arc::default(),
+            hurried: Arc::default(),
         }
     }
 
@@ -40,7 +60,17 @@ impl Pace {
         self.heard.send_replace(Some(Instant::now()));
     }
 
-    /// While held this node sends no heartbeats, so that somebody else is elected.
+    /// Beats of the core go out: a heartbeat that is nearly due goes with them.
+    pub(crate) fn beaten(&self) {
+        self.beaten.notify_one();
+    }
+
+    /// The next heartbeat is sent at once: the last may have been lost on its way.
+    pub(crate) fn hurry(&self) {
+        self.hurried.notify_one();
+    }
+
+    /// While held this node sends no heartbeats and does not stand, so that somebody else is elected.
     pub(crate) fn hold(&self, held: bool) {
         self.held.store(held, Ordering::Relaxed);
     }
@@ -49,48 +79,80 @@ impl Pace {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// Works until Raft ends. `heartbeat`: from one to the next.
-    pub(crate) async fn keep(self, raft: Raft, heartbeat: Duration) {
+    /// Works until Raft ends.
+    pub(crate) async fn keep(self, raft: Raft) {
         let mut server = raft.server_metrics();
+        // At first nobody is known to lead: only what keeps candidates apart is waited for.
+        let mut patience = self.rhythm.apart();
         loop {
             let leads = server.borrow_watched().state == ServerState::Leader;
-            raft.runtime_config().tick(!leads);
             tokio::select! {
                 changed = server.changed() => if changed.is_err() {
                     return;
                 },
-                () = self.lead(&raft, heartbeat), if leads => return,
-                () = self.follow(&raft, heartbeat * 3 / 2), if !leads => {}
+                _ = self.lead(&raft), if leads => return,
+                _ = self.follow(&raft, patience), if !leads => return,
             }
+            patience = self.rhythm.patience();
         }
     }
 
     /// Sends heartbeats until Raft ends.
-    async fn lead(&self, raft: &Raft, heartbeat: Duration) {
-        let mut next = Instant::now();
+    async fn lead(&self, raft: &Raft) -> Result<(), Fatal<TypeConfig>> {
+        let heartbeat = self.rhythm.heartbeat;
+        let mut due = Instant::now();
         loop {
-            sleep_until(next).await;
-            next = Instant::now() + heartbeat;
-            if !self.is_held() && raft.trigger().heartbeat().await.is_err() {
-                return;
+            // The core's beats come in the same interval, but their timer is another one.
+            let late = due + heartbeat / 8;
+            tokio::select! {
+                () = self.beaten.notified() => if Instant::now() + heartbeat / 2 < due {
+                    continue;
+                },
+                () = self.hurried.notified() => {}
+                () = sleep_until(late) => {}
+            }
+            due = Instant::now() + heartbeat;
+            if !self.is_held() {
+                raft.trigger().heartbeat().await?;
             }
         }
     }
 
-    /// Has Raft's clock run whenever nothing was heard for `limit`.
-    async fn follow(&self, raft: &Raft, limit: Duration) {
-        let mut heard = self.heard.subscribe();
-        loop {
-            let until = heard.borrow_and_update().map(|at| at + limit);
-            let quiet = until.filter(|until| *until > Instant::now());
-            raft.runtime_config().tick(quiet.is_none());
-            match quiet {
-                Some(until) => sleep_until(until).await,
-                None => {
-                    // The sender lives as long as `self`.
-                    let _ = heard.changed().await;
-                }
-            }
+    /// Stands for election whenever nothing was heard for long enough, until Raft ends.
+    async fn follow(&self, raft: &Raft, mut patience: Duration) -> Result<(), Fatal<TypeConfig>> {
+        let mut began = Instant::now();
+        if is_alone(&raft.metrics().borrow_watched()) {
+            patience = Duration::ZERO;
         }
+        loop {
+            let until = (*self.heard.borrow()).map_or(began, |at| at.max(began)) + patience;
+            if until > Instant::now() {
+                sleep_until(until).await;
+                continue;
+            }
+            if !self.is_held() {
+                raft.trigger().elect(true).await?;
+            }
+            began = Instant::now();
+            patience = self.rhythm.patience();
+        }
+    }
+}
+
+/// Whether this node is the only one that votes: nobody need be asked.
+fn is_alone(metrics: &RaftMetrics<TypeConfig>) -> bool {
+    let mut voters = metrics.membership_config.voter_ids();
+    voters.next() == Some(metrics.id) && voters.next().is_none()
+}
+
+impl Rhythm {
+    fn patience(&self) -> Duration {
+        self.patience_min + self.apart()
+    }
+
+    /// What keeps candidates apart.
+    fn apart(&self) -> Duration {
+        let range = self.patience_max.saturating_sub(self.patience_min);
+        range.mul_f64(rand::rng().random_range(0.0..1.0))
     }
 }

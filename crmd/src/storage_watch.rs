@@ -5,13 +5,12 @@ use crate::{
     driver::{Event, Events},
     log_store::Health,
     raft_pace::Pace,
-    raft_types::Raft,
 };
 use crmd_core::input::Input;
 use std::time::Duration;
 
 /// Looks until the daemon ends. `stall`: a write that takes longer is trouble.
-pub(crate) async fn watch(health: Health, raft: Raft, pace: Pace, stall: Duration, events: Events) {
+pub(crate) async fn watch(health: Health, pace: Pace, stall: Duration, events: Events) {
     let mut told = None;
     let mut steps_back = false;
     loop {
@@ -19,7 +18,6 @@ pub(crate) async fn watch(health: Health, raft: Raft, pace: Pace, stall: Duratio
         if stalled.is_some() != steps_back {
             steps_back = stalled.is_some();
             pace.hold(steps_back);
-            raft.runtime_config().elect(!steps_back);
         }
         let trouble = health
             .trouble()
@@ -32,6 +30,9 @@ pub(crate) async fn watch(health: Health, raft: Raft, pace: Pace, stall: Duratio
             {
                 return;
             }
+        }
+        if health.writing_for().is_none() && !steps_back {
+            health.stirs().await;
         }
         tokio::time::sleep(stall / 4).await;
     }

@@ -8,25 +8,39 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
 /// How much is set aside, beside the log.
 const BYTES: usize = 8 * 1024 * 1024;
 
 /// What is known of the disk; clones share it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Health(Arc<Mutex<State>>);
+pub(crate) struct Health(Arc<(Mutex<State>, Notify)>);
 
 #[derive(Debug, Default)]
 struct State {
     trouble: Option<String>,
+    /// The copy of the configuration beside the log finds no room, while the log still has its own.
+    copy_trouble: Option<String>,
     writing_since: Option<Instant>,
 }
 
 impl Health {
     /// What is wrong with it, for people.
     pub(crate) fn trouble(&self) -> Option<String> {
-        self.state().trouble.clone()
+        let state = self.state();
+        state.trouble.clone().or_else(|| state.copy_trouble.clone())
+    }
+
+    /// Whether `file`, written beside the log, finds a full disk: `error` says so, or all is well with it.
+    pub(crate) fn beside(&self, file: &Path, error: Option<&io::Error>) {
+        let full = error.filter(|e| e.kind() == io::ErrorKind::StorageFull);
+        let trouble = full.map(|error| full_words(file, error));
+        let mut state = self.state();
+        if state.copy_trouble != trouble {
+            state.copy_trouble = trouble;
+            self.stir();
+        }
     }
 
     /// How long the write under way has taken so far.
@@ -34,9 +48,18 @@ impl Health {
         self.state().writing_since.map(|since| since.elapsed())
     }
 
+    /// Waits until a write begins or trouble comes or goes.
+    pub(crate) async fn stirs(&self) {
+        self.0.1.notified().await;
+    }
+
+    fn stir(&self) {
+        self.0.1.notify_one();
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // Each change is one assignment: a panic cannot leave it half changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -80,6 +103,7 @@ impl Space {
             Ok(()) => {
                 self.held = true;
                 self.health.state().trouble = None;
+                self.health.stir();
             }
             Err(error) => {
                 let _ = fs::remove_file(&self.reserve);
@@ -98,6 +122,7 @@ impl Space {
     /// A write begins.
     pub(super) fn begin(&self) {
         self.health.state().writing_since = Some(Instant::now());
+        self.health.stir();
     }
 
     /// It has ended.
@@ -106,16 +131,21 @@ impl Space {
     }
 
     fn say(&self, error: &dyn std::fmt::Display) {
-        let directory = self.reserve.parent().unwrap_or(Path::new("/"));
-        let text = format!(
-            "the disk under {} is full ({error}): make room there",
-            directory.display()
-        );
+        let text = full_words(&self.reserve, error);
         let mut state = self.health.state();
         if state.trouble.is_none() {
             state.trouble = Some(text);
+            self.health.stir();
         }
     }
+}
+
+fn full_words(file: &Path, error: &dyn std::fmt::Display) -> String {
+    let directory = file.parent().unwrap_or(Path::new("/"));
+    format!(
+        "the disk under {} is full ({error}): make room there",
+        directory.display()
+    )
 }
 
 /// Twice what is set aside must be free: a disk on the brink is not in order.
@@ -148,6 +178,21 @@ fn fill(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_beside_the_log_that_finds_no_room_is_trouble_until_it_is_written() {
+        let health = Health::default();
+        let file = Path::new("/var/lib/systole/cib.xml");
+        let refused = io::Error::from(io::ErrorKind::PermissionDenied);
+        health.beside(file, Some(&refused));
+        assert_eq!(health.trouble(), None);
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        health.beside(file, Some(&full));
+        let trouble = health.trouble().expect("full");
+        assert!(trouble.starts_with("the disk under /var/lib/systole is full"));
+        health.beside(file, None);
+        assert_eq!(health.trouble(), None);
+    }
 
     #[test]
     fn the_space_is_real_given_free_once_and_set_aside_again() {

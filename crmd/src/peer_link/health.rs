@@ -10,7 +10,7 @@ use std::{
 };
 use tokio::{
     sync::watch,
-    time::{Instant, sleep_until},
+    time::{Instant, timeout_at},
 };
 
 /// What is known of one link; clones share it.
@@ -23,6 +23,8 @@ struct State {
     epoch: u64,
     /// The last acknowledgement, or when the present connection was opened; nothing without one.
     acked: Option<Instant>,
+    /// A beat is under way. Until then nothing need be waited for: who watches a link sleeps.
+    awaited: bool,
 }
 
 impl Default for Health {
@@ -30,6 +32,7 @@ impl Default for Health {
         let state = State {
             epoch: 0,
             acked: None,
+            awaited: false,
         };
         Self(Arc::new(watch::Sender::new(state)), Arc::default())
     }
@@ -41,17 +44,30 @@ impl Health {
         self.0.send_modify(|s| {
             s.epoch += 1;
             s.acked = Some(Instant::now());
+            s.awaited = false;
         });
     }
 
-    /// A beat was acknowledged.
+    /// A beat goes out.
+    pub(super) fn sent(&self) {
+        self.0
+            .send_if_modified(|s| !std::mem::replace(&mut s.awaited, true));
+    }
+
+    /// The beats were acknowledged.
     pub(super) fn acked(&self) {
-        self.0.send_modify(|s| s.acked = Some(Instant::now()));
+        self.0.send_modify(|s| {
+            s.acked = Some(Instant::now());
+            s.awaited = false;
+        });
     }
 
     /// The connection ended.
     pub(super) fn closed(&self) {
-        self.0.send_modify(|s| s.acked = None);
+        self.0.send_modify(|s| {
+            s.acked = None;
+            s.awaited = false;
+        });
     }
 
     /// The link is lost once more.
@@ -82,28 +98,32 @@ impl Health {
         }
     }
 
-    /// Waits until no beat was acknowledged within `limit`, or its connection is gone.
+    /// Waits until a beat was not acknowledged within `limit` of the last one that was, or its connection is
+    /// gone.
     pub(super) async fn until_stale(&self, limit: Duration) {
+        let mut states = self.0.subscribe();
         loop {
-            let Some(acked) = self.0.borrow().acked else {
+            let state = *states.borrow_and_update();
+            let Some(acked) = state.acked else {
                 return;
             };
-            if acked.elapsed() >= limit {
+            if !changes_within(&mut states, state.awaited.then(|| acked + limit)).await {
                 return;
             }
-            sleep_until(acked + limit).await;
         }
     }
 
     /// Waits until no beat was acknowledged for `limit`, with a connection or without one.
     pub(super) async fn until_lost(&self, limit: Duration) {
+        let mut states = self.0.subscribe();
         let mut last = Instant::now();
         loop {
-            last = self.0.borrow().acked.unwrap_or(last).max(last);
-            if last.elapsed() >= limit {
+            let state = *states.borrow_and_update();
+            last = state.acked.unwrap_or(last).max(last);
+            let due = state.acked.is_none() || state.awaited;
+            if !changes_within(&mut states, due.then(|| last + limit)).await {
                 return;
             }
-            sleep_until(last + limit).await;
         }
     }
 
@@ -112,6 +132,22 @@ impl Health {
         let other = |s: &State| s.epoch != epoch && s.acked.is_some();
         if self.0.subscribe().wait_for(other).await.is_err() {
             pending().await
+        }
+    }
+}
+
+/// Waits for a change, until `due` if that is given: whether there was one.
+async fn changes_within(states: &mut watch::Receiver<State>, due: Option<Instant>) -> bool {
+    let changed = async {
+        if states.changed().await.is_err() {
+            pending().await
+        }
+    };
+    match due {
+        Some(due) => timeout_at(due, changed).await.is_ok(),
+        None => {
+            changed.await;
+            true
         }
     }
 }
@@ -131,10 +167,27 @@ mod tests {
         health.acked();
         tokio::time::advance(LIMIT / 2).await;
         assert!(health.fresh(LIMIT));
+        health.sent();
         let before = Instant::now();
         health.until_stale(LIMIT).await;
         assert_eq!(before.elapsed(), LIMIT / 2);
         assert!(!health.fresh(LIMIT));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_link_is_not_to_blame_while_nothing_is_sent() {
+        let health = Health::default();
+        health.opened();
+        let stale = tokio::time::timeout(10 * LIMIT, health.until_stale(LIMIT));
+        assert!(stale.await.is_err());
+        health.sent();
+        health.acked();
+        let lost = tokio::time::timeout(10 * LIMIT, health.until_lost(LIMIT));
+        assert!(lost.await.is_err());
+        health.sent();
+        let before = Instant::now();
+        health.until_lost(LIMIT).await;
+        assert_eq!(before.elapsed(), LIMIT);
     }
 
     #[tokio::test(start_paused = true)]

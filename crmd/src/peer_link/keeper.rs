@@ -8,7 +8,7 @@ use crate::{
 };
 use futures::StreamExt;
 use prost::bytes::Bytes;
-use proto::peer::{Envelope, peer_client::PeerClient};
+use proto::peer::{Ack, Envelope, peer_client::PeerClient};
 use std::{future::Future, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
@@ -63,12 +63,14 @@ impl Keeper {
                 };
                 match end {
                     End::Ended(how) => {
+                        outbox.ended();
                         main.send_replace(None);
                         self.reporter.ended(&how);
                         tracing::info!(peer = %self.node.node, ?how, "connection ended; connecting again");
                         break;
                     }
                     End::Replaced(other, new) => {
+                        outbox.moved();
                         self.reporter.ended(&Ending::Here);
                         tracing::info!(peer = %self.node.node, from = link, to = other, "messages take another connection: their link had fallen silent");
                         (link, connection) = (other, new);
@@ -202,7 +204,8 @@ async fn deliver_until_end(mut connection: Connection, outbox: &Outbox) -> Endin
     let mut client = PeerClient::new(connection.channel.clone());
     let stream = async {
         let acks = client.deliver(ReceiverStream::new(receiver)).await;
-        drain(acks.map(tonic::Response::into_inner), || {}).await;
+        let each = |ack: Ack| outbox.acked(ack.count);
+        drain(acks.map(tonic::Response::into_inner), each).await;
     };
     let feed = async {
         loop {
@@ -224,13 +227,14 @@ async fn beat_until_end(
     let mut client = PeerClient::new(connection.channel.clone());
     let stream = async {
         let answers = client.beats(ReceiverStream::new(receiver)).await;
-        drain(answers.map(tonic::Response::into_inner), || health.acked()).await;
+        drain(answers.map(tonic::Response::into_inner), |_| health.acked()).await;
     };
     let feed = async {
         // What was left from before this connection is old by now.
         beats.borrow_and_update();
         while beats.changed().await.is_ok() {
             let body = beats.borrow_and_update().to_vec();
+            health.sent();
             if sender.send(Envelope { body }).await.is_err() {
                 return;
             }
@@ -256,11 +260,11 @@ async fn until_end(
         .unwrap_or(Ending::Here)
 }
 
-async fn drain<T>(stream: Result<tonic::Streaming<T>, tonic::Status>, each: impl Fn()) {
+async fn drain<T>(stream: Result<tonic::Streaming<T>, tonic::Status>, each: impl Fn(T)) {
     match stream {
         Ok(mut items) => {
-            while let Some(Ok(_)) = items.next().await {
-                each();
+            while let Some(Ok(item)) = items.next().await {
+                each(item);
             }
         }
         Err(status) => tracing::debug!(%status, "the peer refused the stream"),

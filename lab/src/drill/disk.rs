@@ -30,9 +30,10 @@ pub(super) fn play(before: &mut Before<'_>) -> Result<Run, LabError> {
     let victim = before.cluster.view()?.node;
     let incarnation = incarnation(before, &victim)?;
     let began = Moment::now().boottime_ms;
+    let before_that = full_lines(before, &victim);
     fill(before, &victim)?;
     let changed = change_all_the_time(before);
-    let said = says_full(before, &victim);
+    let said = full_lines(before, &victim) > before_that;
     let moved = before.cluster.view().map(|v| v.node != victim);
     empty(before, &victim)?;
     let longest = changed?;
@@ -122,9 +123,12 @@ fn change_all_the_time(before: &Before<'_>) -> Result<f64, LabError> {
     Ok(longest.as_secs_f64() * 1000.0)
 }
 
-fn says_full(before: &Before<'_>, node: &str) -> bool {
+/// How often a node has said so.
+fn full_lines(before: &Before<'_>, node: &str) -> usize {
     let log = std::fs::read_to_string(before.lab().layout().node_log(node));
-    log.is_ok_and(|text| text.lines().any(|l| l.contains("is full")))
+    log.map_or(0, |text| {
+        text.lines().filter(|l| l.contains("is full")).count()
+    })
 }
 
 /// The run of a member's daemon, as the coordinator sees it.

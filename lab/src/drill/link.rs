@@ -1,7 +1,7 @@
 //! link-loss: one of two networks fails, for all nodes at once. Nobody must notice but the log.
 
 use super::{Before, EFFECT_LIMIT, report::Run};
-use crate::{clock::Moment, error::LabError};
+use crate::{clock::Moment, error::LabError, wait::wait_for};
 use crmd_core::request::Request;
 use std::{
     thread,
@@ -31,6 +31,7 @@ pub(super) fn play(before: &mut Before<'_>, number: u32) -> Result<Run, LabError
     let silent = unsaid(before, link);
     before.lab().heal()?;
     let (longest, lost) = watched?;
+    back(before)?;
     before.cluster.settle()?;
     let mut run = Run {
         began_ms: began,
@@ -88,6 +89,32 @@ fn watch(before: &Before<'_>) -> Result<(f64, Vec<String>), LabError> {
     }
     lost.dedup();
     Ok((longest.as_secs_f64() * 1000.0, lost))
+}
+
+/// Waits until every daemon says of every link that it works again: the next run cuts the other network.
+fn back(before: &Before<'_>) -> Result<(), LabError> {
+    wait_for("the links to work again", EFFECT_LIMIT, PAUSE, || {
+        let mut nodes = before.lab().spec().nodes.iter();
+        Ok(nodes.all(|n| away(before, n).is_empty()).then_some(()))
+    })
+}
+
+/// Links of a node that are lost by the last word of its log.
+fn away(before: &Before<'_>, node: &str) -> Vec<String> {
+    let log = std::fs::read_to_string(before.lab().layout().node_log(node)).unwrap_or_default();
+    let mut links = std::collections::BTreeMap::new();
+    for line in log.lines() {
+        let Some((_, said)) = line.split_once(" link ") else {
+            continue;
+        };
+        if let Some((link, _)) = said.split_once(" is lost") {
+            links.insert(link, true);
+        } else if let Some((link, _)) = said.split_once(" works again") {
+            links.insert(link, false);
+        }
+    }
+    let lost = links.into_iter().filter(|(_, lost)| *lost);
+    lost.map(|(link, _)| format!("{node}: {link}")).collect()
 }
 
 /// Nodes whose log does not name the link.
