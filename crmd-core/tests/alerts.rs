@@ -232,14 +232,21 @@ fn attributes_are_told_when_they_change() {
         name: "ping".to_owned(),
         value: Some("2".to_owned()),
     };
-    let delta = Message::StatusDelta {
-        from: stamp(1, 1),
-        to: stamp(1, 2),
-        changes: vec![change],
+    let delta = |sequence, change: &JournalRecord| Message::StatusDelta {
+        from: stamp(1, sequence - 1),
+        to: stamp(1, sequence),
+        changes: vec![change.clone()],
     };
-    daemon.hear_b(delta.clone());
-    daemon.hear_b(delta);
-    assert_eq!(daemon.told(), ["2 attribute b ping 2"]);
+    daemon.hear_b(delta(2, &change));
+    assert_eq!(daemon.told(), NOTHING, "the coordinator tells it");
+    daemon.give(Input::LeaderReady { term: 1 });
+    let change = JournalRecord::Attribute {
+        name: "ping".to_owned(),
+        value: Some("3".to_owned()),
+    };
+    daemon.hear_b(delta(3, &change));
+    daemon.hear_b(delta(3, &change));
+    assert_eq!(daemon.told(), ["2 attribute b ping 3"]);
 }
 
 fn run(daemon: &mut Daemon, number: u64, operation: &str, interval_ms: u64, target_rc: i32) {

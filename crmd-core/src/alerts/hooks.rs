@@ -130,10 +130,11 @@ impl Node {
             return;
         };
         // What a person confirms is that the node is off.
-        let (action, origin) = match record.action.as_str() {
-            "confirm" => ("off".to_owned(), record.origin.clone()),
-            other => (other.to_owned(), record.origin.clone()),
+        let action = match record.action.as_str() {
+            "confirm" => "off".to_owned(),
+            other => other.to_owned(),
         };
+        let origin = record.origin.clone();
         self.counters.fenced(&action, entry);
         if target == self.me() && action != "on" {
             return;
@@ -156,7 +157,8 @@ impl Node {
         }
     }
 
-    /// A node's status changed. `whole`: it replaces what was held.
+    /// A node's status changed. `whole`: it replaces what was held. Of attributes one node tells, the
+    /// coordinator, as in the field it is the one that writes them into the CIB.
     pub(crate) fn alert_attributes(
         &mut self,
         node: &NodeName,
@@ -164,7 +166,7 @@ impl Node {
         whole: bool,
     ) {
         let first = self.alerts.learned.insert(node.clone());
-        if first && whole {
+        if (first && whole) || self.coordinator.is_none() {
             return;
         }
         for change in changes {
