@@ -97,7 +97,7 @@ impl Tool for Arguments {
         if self.update_delay {
             return Ok(exit::OK);
         }
-        let node = self.node(&source, &document)?;
+        let node = nodes::meant(&document, self.node.as_deref(), &source)?;
         let value = self.update.as_deref().or(self.update_both.as_deref());
         for name in self.names(&document, &node)? {
             source.set_transient(&node, &name, value)?;
@@ -107,12 +107,6 @@ impl Tool for Arguments {
 }
 
 impl Arguments {
-    fn node(&self, source: &Source, document: &Element) -> Result<Node, Failure> {
-        let name = self.node.clone().unwrap_or_else(|| source.own_node());
-        nodes::find_by_any(document, &name)
-            .ok_or_else(|| Failure::no_such(format!("there is no node '{name}'")))
-    }
-
     /// What to change: the name, or all present ones that match the pattern.
     fn names(&self, document: &Element, node: &Node) -> Result<Vec<String>, Failure> {
         if let Some(name) = &self.name {
@@ -142,7 +136,7 @@ impl Arguments {
         };
         let of: Vec<Node> = match (&self.node, self.all) {
             (None, true) => nodes::all(document),
-            _ => vec![self.node(source, document)?],
+            _ => vec![nodes::meant(document, self.node.as_deref(), source)?],
         };
         let mut found = false;
         for node in of {

@@ -64,9 +64,7 @@ impl Tool for Arguments {
     fn run(&self, output: &mut Output) -> Result<u8, Failure> {
         let mut source = Source::from_environment()?;
         let document = source.document()?;
-        let name = self.node.clone().unwrap_or_else(|| source.own_node());
-        let node = nodes::find_by_any(&document, &name)
-            .ok_or_else(|| Failure::no_such(format!("there is no node '{name}'")))?;
+        let node = nodes::meant(&document, self.node.as_deref(), &source)?;
         let counts: Vec<(String, i64)> = counts(&document, &node)
             .into_iter()
             .filter(|(name, _)| self.is_about(name, "fail-count-"))

@@ -70,9 +70,7 @@ impl Tool for Arguments {
     fn run(&self, output: &mut Output) -> Result<u8, Failure> {
         let mut source = Source::from_environment()?;
         let document = source.document()?;
-        let name = self.node.clone().unwrap_or_else(|| source.own_node());
-        let node = nodes::find_by_any(&document, &name)
-            .ok_or_else(|| Failure::no_such(format!("there is no node '{name}'")))?;
+        let node = nodes::meant(&document, self.node.as_deref(), &source)?;
         if let Some(value) = &self.update {
             self.update(&mut source, &document, &node, value)
         } else if self.delete {

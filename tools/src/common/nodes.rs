@@ -1,5 +1,6 @@
 //! Which nodes a configuration names: members of the cluster, remote nodes and guests.
 
+use super::{Failure, source::Source};
 use cib::Element;
 
 /// How a node takes part.
@@ -64,6 +65,20 @@ pub(crate) fn find(document: &Element, name: &str) -> Option<Node> {
 pub(crate) fn find_by_any(document: &Element, name: &str) -> Option<Node> {
     let by_number = || all(document).into_iter().find(|n| n.id == name);
     find(document, name).or_else(by_number)
+}
+
+/// The node that is meant: the one of this name or number, else the caller's own.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn meant(
+    document: &Element,
+    wanted: Option<&str>,
+    source: &Source,
+) -> Result<Node, Failure> {
+    let name = wanted.map_or_else(|| source.own_node(), str::to_owned);
+    find_by_any(document, &name)
+        .ok_or_else(|| Failure::no_such(format!("there is no node '{name}'")))
 }
 
 fn configuration(document: &Element) -> Option<&Element> {
