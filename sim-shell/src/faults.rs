@@ -1,6 +1,9 @@
 //! What goes wrong, drawn from the seed.
 
-use crate::harness::{Event, Harness};
+use crate::{
+    harness::{Event, Harness},
+    world::Program,
+};
 use rand::Rng;
 use std::time::Duration;
 
@@ -22,7 +25,8 @@ impl Harness<'_> {
                 // Switched on again after it went off, whenever that is.
                 self.plan(lasts + Duration::from_secs(3), Event::PowerOn(one));
             }
-            32..47 => self.happen(Event::KillDaemon(one)),
+            32..42 => self.happen(Event::KillDaemon(one, Program::Crmd)),
+            42..47 => self.happen(Event::KillDaemon(one, Program::Stonithd)),
             47..54 => {
                 self.happen(Event::KillAll(one));
                 self.plan(lasts + Duration::from_secs(8), Event::PowerOff(one));
@@ -43,7 +47,11 @@ impl Harness<'_> {
                 self.happen(Event::Delay(one, other, most_ms));
                 self.plan(lasts, Event::Delay(one, other, 10));
             }
-            88..96 => {
+            88..92 => {
+                self.happen(Event::CutDevices(one, true));
+                self.plan(2 * lasts, Event::CutDevices(one, false));
+            }
+            92..96 => {
                 let most_ms = self.random.random_range(100..1_500);
                 self.happen(Event::SlowDisk(one, most_ms));
                 self.plan(lasts, Event::SlowDisk(one, 3));

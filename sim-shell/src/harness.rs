@@ -4,13 +4,14 @@
 
 use crate::{
     determinism,
-    network::{MachineId, address, base_address},
-    node, trace,
+    network::{MachineId, address, addresses, stonithd_address, supervisor_address},
+    node, switches, trace,
     users::{self, RESOURCES},
-    world::{Order, World},
+    world::{Order, Program, World},
 };
 use crmd_core::view::NodeView;
 use rand::{Rng, SeedableRng, rngs::StdRng};
+use sim::truth::Truth;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr},
@@ -41,6 +42,9 @@ const QUIET: Duration = Duration::from_secs(9);
 /// A connection that was silent for so long is given up (TCP's user time-out).
 const TCP_PATIENCE: Duration = Duration::from_millis(1_500);
 
+/// After this somebody has seen that a machine which a switch has cut off stays off.
+const FOUND_AFTER: Duration = Duration::from_secs(25);
+
 /// Why a run could not be done at all.
 pub type Failure = Box<dyn std::error::Error>;
 
@@ -58,16 +62,16 @@ pub struct Outcome {
 }
 
 /// What happens later, from outside.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// A machine is switched on.
+    /// A machine is switched on, if its switches let it have power.
     PowerOn(MachineId),
     /// A machine loses its power.
     PowerOff(MachineId),
     /// In the middle of a write of its disk, after so many operations.
     PowerOffInWrite(MachineId, u32),
-    /// The daemon is killed; its supervisor starts it again.
-    KillDaemon(MachineId),
+    /// A daemon is killed; its supervisor starts it again.
+    KillDaemon(MachineId, Program),
     /// Every process is killed; the kernel lives on.
     KillAll(MachineId),
     /// Nothing passes between two machines.
@@ -80,6 +84,19 @@ pub enum Event {
     Delay(MachineId, MachineId, u64),
     /// Writes of a disk take up to so many milliseconds.
     SlowDisk(MachineId, u64),
+    /// A power switch does what it was told.
+    Switch {
+        /// On which machine.
+        machine: MachineId,
+        /// Which switch.
+        device: String,
+        /// On, or off.
+        on: bool,
+    },
+    /// Somebody looks after a machine that a switch has cut off, and switches it on.
+    Found(MachineId),
+    /// Whether a machine reaches no switch.
+    CutDevices(MachineId, bool),
 }
 
 /// Drives one simulation.
@@ -117,8 +134,12 @@ impl<'a> Harness<'a> {
             let of = world.clone();
             sim.host(address(machine), move || node::crmd(of.clone(), machine));
             let of = world.clone();
-            sim.host(base_address(machine), move || {
-                node::base(of.clone(), machine)
+            sim.host(stonithd_address(machine), move || {
+                node::stonithd(of.clone(), machine)
+            });
+            let of = world.clone();
+            sim.host(supervisor_address(machine), move || {
+                node::supervisor(of.clone(), machine)
             });
         }
         let of = world.clone();
@@ -140,6 +161,12 @@ impl<'a> Harness<'a> {
         for machine in &self.world.lock().machines {
             machine.disk.lie();
         }
+    }
+
+    /// What is outside the daemons.
+    #[must_use]
+    pub fn world(&self) -> &World {
+        &self.world
     }
 
     /// Makes the cluster, breaks it for a while, lets it heal, and looks at what is left.
@@ -247,38 +274,66 @@ impl<'a> Harness<'a> {
             };
             match order {
                 Order::Boot(machine) => self.happen(Event::PowerOn(machine)),
-                Order::Ended { machine, reason } => {
-                    tracing::info!(
-                        "harness: the daemon of node{} has ended: {reason}",
-                        machine + 1
-                    );
-                    self.happen(Event::KillDaemon(machine));
+                Order::Ended {
+                    machine,
+                    program,
+                    reason,
+                } => {
+                    let node = machine + 1;
+                    tracing::info!("harness: {program:?} of node{node} has ended: {reason}");
+                    self.happen(Event::KillDaemon(machine, program));
                 }
-                Order::Fence { order, reply } => {
-                    let outcome = self.fence(&order);
-                    // The daemon that asked may be gone.
-                    let _ = reply.send(outcome);
-                }
+                Order::Switch {
+                    machine,
+                    device,
+                    on,
+                    after,
+                } => self.told_to_switch(machine, device, on, after),
             }
         }
     }
 
-    fn fence(&mut self, order: &crmd_core::command::FenceOrder) -> Result<(), String> {
-        let target = self.world.lock().find(&order.target);
-        let Some(target) = target else {
-            return Err(format!("{} is unknown", order.target));
+    /// A switch does one thing after the other.
+    fn told_to_switch(&mut self, machine: MachineId, device: String, on: bool, after: Duration) {
+        let now = self.now();
+        let at = {
+            let mut world = self.world.lock();
+            let busy = world.machines[machine].switch_busy.entry(device.clone());
+            let busy = busy.or_default();
+            *busy = (now + after).max(*busy);
+            *busy
         };
-        let life = self.world.lock().machines[target].life;
-        if life > order.life_number {
-            return Err(format!("{} is in life {life} already", order.target));
+        let event = Event::Switch {
+            machine,
+            device,
+            on,
+        };
+        match at <= now {
+            true => self.happen(event),
+            false => self.plan(at - now, event),
         }
-        self.world.lock().count("fencings");
-        self.happen(Event::PowerOff(target));
-        if order.action == "reboot" {
+    }
+
+    /// A machine whose power comes back boots.
+    fn switch(&mut self, number: MachineId, device: String, on: bool) {
+        let (supplied, running) = {
+            let mut world = self.world.lock();
+            let machine = &mut world.machines[number];
+            match on {
+                true => machine.off.remove(&device),
+                false => machine.off.insert(device),
+            };
+            (switches::supplied(&machine.off), machine.on)
+        };
+        if running && !supplied {
+            self.world.lock().count("fencings");
+            self.happen(Event::PowerOff(number));
+            self.plan(FOUND_AFTER, Event::Found(number));
+        }
+        if on && supplied && !running {
             let boot_ms = self.random.random_range(500..4_000);
-            self.plan(Duration::from_millis(boot_ms), Event::PowerOn(target));
+            self.plan(Duration::from_millis(boot_ms), Event::PowerOn(number));
         }
-        Ok(())
     }
 
     pub(crate) fn happen(&mut self, event: Event) {
@@ -293,7 +348,7 @@ impl<'a> Harness<'a> {
                     machine.disk.power_goes_after(operations);
                 }
             }
-            Event::KillDaemon(machine) => self.kill_daemon(machine),
+            Event::KillDaemon(machine, program) => self.kill_daemon(machine, program),
             Event::KillAll(machine) => self.kill_all(machine),
             Event::Cut(a, b) => {
                 self.cuts.insert((a.min(b), a.max(b)));
@@ -311,8 +366,30 @@ impl<'a> Harness<'a> {
             }
             Event::Delay(a, b, most_ms) => {
                 let most = Duration::from_millis(most_ms);
-                self.sim
-                    .set_link_max_message_latency(address(a), address(b), most);
+                for (a, b) in pairs(a, b) {
+                    self.sim.set_link_max_message_latency(a, b, most);
+                }
+            }
+            Event::Switch {
+                machine,
+                device,
+                on,
+            } => self.switch(machine, device, on),
+            Event::Found(machine) => {
+                let off = {
+                    let mut world = self.world.lock();
+                    let off = !world.machines[machine].on;
+                    if off {
+                        world.machines[machine].off.clear();
+                    }
+                    off
+                };
+                if off {
+                    self.power_on(machine);
+                }
+            }
+            Event::CutDevices(machine, cut) => {
+                self.world.lock().machines[machine].devices_cut = cut;
             }
             Event::SlowDisk(machine, most_ms) => {
                 let world = self.world.lock();
@@ -323,11 +400,12 @@ impl<'a> Harness<'a> {
 
     fn power_on(&mut self, number: MachineId) {
         let now = self.now();
-        let starts_ms = self.random.random_range(50..1_500);
+        let mut starts = || now + Duration::from_millis(self.random.random_range(50..1_500));
+        let (crmd_starts, stonithd_starts) = (starts(), starts());
         {
             let mut world = self.world.lock();
             let machine = &mut world.machines[number];
-            if machine.on {
+            if machine.on || !switches::supplied(&machine.off) {
                 return;
             }
             let run = machine.base.join("run");
@@ -340,70 +418,96 @@ impl<'a> Harness<'a> {
             machine.on = true;
             machine.alive = true;
             machine.booted_at = now;
-            machine.starts_at = Some(now + Duration::from_millis(starts_ms));
+            machine.told_off.clear();
+            machine.crmd_starts = Some(crmd_starts);
+            machine.stonithd_starts = Some(stonithd_starts);
         }
         self.set_links(number);
     }
 
     fn power_off(&mut self, number: MachineId) {
-        {
+        let place = {
             let mut world = self.world.lock();
             let machine = &mut world.machines[number];
             if !machine.on {
                 return;
             }
             machine.on = false;
-            machine.alive = false;
-            machine.starts_at = None;
             machine.disk.power_lost();
-            machine.forget();
+            let place = machine.place();
             world.count("power losses");
-        }
+            place
+        };
         // Silence first: the end of its connections must not be heard.
         self.set_links(number);
-        self.sim.bounce(address(number));
-        self.sim.bounce(base_address(number));
-        self.world.lock().machines[number].forget();
+        self.end_all(number);
+        self.world.tell(&Truth::Down(place));
         for other in (0..self.count).filter(|o| *o != number) {
             self.plan(TCP_PATIENCE, Event::TimeOut(number, other));
         }
     }
 
-    fn kill_daemon(&mut self, number: MachineId) {
+    /// Every process ends, and what they had started with them.
+    fn end_all(&mut self, number: MachineId) {
+        let forget = |world: &World| {
+            let mut world = world.lock();
+            let machine = &mut world.machines[number];
+            machine.alive = false;
+            machine.crmd_starts = None;
+            machine.stonithd_starts = None;
+            machine.forget();
+        };
+        forget(&self.world);
+        for place in addresses(number) {
+            self.sim.bounce(place);
+        }
+        // What the ending tasks have touched once more.
+        forget(&self.world);
+    }
+
+    fn kill_daemon(&mut self, number: MachineId, program: Program) {
         let pause_ms = self.random.random_range(20..1_200);
         {
-            let now = self.sim.elapsed();
+            let again = Some(self.sim.elapsed() + Duration::from_millis(pause_ms));
             let mut world = self.world.lock();
             let machine = &mut world.machines[number];
             if !machine.alive {
                 return;
             }
-            machine.starts_at = Some(now + Duration::from_millis(pause_ms));
-            machine.client = None;
-            machine.disk.process_killed();
-            world.count("daemon ends");
+            match program {
+                Program::Crmd => {
+                    machine.crmd_starts = again;
+                    machine.client = None;
+                    machine.disk.process_killed();
+                    world.count("crmd ends");
+                }
+                Program::Stonithd => {
+                    machine.stonithd_starts = again;
+                    world.count("stonithd ends");
+                }
+            }
         }
-        self.sim.bounce(address(number));
+        match program {
+            Program::Crmd => self.sim.bounce(address(number)),
+            Program::Stonithd => self.sim.bounce(stonithd_address(number)),
+        }
     }
 
-    /// Nothing runs there any more until the machine boots again.
+    /// Nothing runs there any more until the machine boots again; the kernel refuses.
     fn kill_all(&mut self, number: MachineId) {
-        {
+        let place = {
             let mut world = self.world.lock();
             let machine = &mut world.machines[number];
             if !machine.on {
                 return;
             }
-            machine.alive = false;
-            machine.starts_at = None;
             machine.disk.process_killed();
-            machine.forget();
+            let place = machine.place();
             world.count("machines killed");
-        }
-        self.sim.bounce(address(number));
-        // Its ports are closed from now on: the kernel refuses.
-        self.sim.bounce(base_address(number));
-        self.world.lock().machines[number].forget();
+            place
+        };
+        self.end_all(number);
+        self.world.tell(&Truth::Down(place));
     }
 
     /// Whether nothing passes between two machines.
@@ -416,10 +520,8 @@ impl<'a> Harness<'a> {
     /// Brings turmoil's links of a machine to what its power and the cuts say.
     fn set_links(&self, machine: MachineId) {
         for other in (0..self.count).filter(|o| *o != machine) {
-            let here = [address(machine), base_address(machine)];
-            let there = [address(other), base_address(other)];
             let silent = self.silent(machine, other);
-            for (a, b) in here.iter().flat_map(|a| there.map(|b| (*a, b))) {
+            for (a, b) in pairs(machine, other) {
                 match silent {
                     true => self.sim.hold(a, b),
                     false => self.sim.release(a, b),
@@ -442,11 +544,16 @@ impl<'a> Harness<'a> {
         self.agenda.retain(|_, event| {
             matches!(
                 event,
-                Event::PowerOn(_) | Event::TimeOut(..) | Event::Mend(..)
+                Event::PowerOn(_)
+                    | Event::TimeOut(..)
+                    | Event::Mend(..)
+                    | Event::Switch { .. }
+                    | Event::Found(_)
             )
         });
         for machine in 0..self.count {
             self.happen(Event::SlowDisk(machine, 3));
+            self.happen(Event::CutDevices(machine, false));
             self.world.lock().machines[machine].disk.power_stays();
             for other in machine + 1..self.count {
                 self.happen(Event::Delay(machine, other, 5));
@@ -459,7 +566,7 @@ impl<'a> Harness<'a> {
             if dead {
                 self.happen(Event::PowerOff(machine));
             }
-            self.plan(Duration::from_millis(200), Event::PowerOn(machine));
+            self.plan(Duration::from_millis(200), Event::Found(machine));
         }
     }
 
@@ -550,6 +657,13 @@ impl<'a> Harness<'a> {
             statistics: world.statistics.clone(),
         }
     }
+}
+
+/// Every place of one machine with every place of another.
+fn pairs(a: MachineId, b: MachineId) -> impl Iterator<Item = (IpAddr, IpAddr)> {
+    let there = addresses(b);
+    let pairs = addresses(a).map(|a| there.map(|b| (a, b)));
+    pairs.into_iter().flatten()
 }
 
 /// Keys, certificates and configuration files; the first node is to make the cluster.

@@ -2,8 +2,8 @@
 //! silence, not a refusal: nothing arrives while it lasts, and what was under way arrives afterwards, as
 //! retransmissions would; a connection that was silent for too long times out on both sides.
 //!
-//! A machine has two places in turmoil's network: one for crmd, one for what survives crmd's end (the
-//! fencing daemon's and the supervisor's ports).
+//! A machine has three places in turmoil's network, one for each program that can end alone: crmd, the
+//! fencing daemon, the supervisor.
 
 use std::{
     io,
@@ -30,21 +30,36 @@ pub fn address(machine: MachineId) -> IpAddr {
     Ipv4Addr::new(10, 0, 0, machine as u8 + 1).into()
 }
 
-/// Where the rest of a machine is.
+/// Where its fencing daemon is.
 #[must_use]
-pub fn base_address(machine: MachineId) -> IpAddr {
+pub fn stonithd_address(machine: MachineId) -> IpAddr {
     Ipv4Addr::new(10, 0, 1, machine as u8 + 1).into()
+}
+
+/// Where its supervisor is.
+#[must_use]
+pub fn supervisor_address(machine: MachineId) -> IpAddr {
+    Ipv4Addr::new(10, 0, 3, machine as u8 + 1).into()
+}
+
+/// All three.
+#[must_use]
+pub fn addresses(machine: MachineId) -> [IpAddr; 3] {
+    [
+        address(machine),
+        stonithd_address(machine),
+        supervisor_address(machine),
+    ]
 }
 
 /// The place that answers for an address and a port of a machine.
 fn place(address: SocketAddr) -> SocketAddr {
     let ports = Ports::default();
-    match address {
-        SocketAddr::V4(v4) if v4.port() == ports.stonithd || v4.port() == ports.witness => {
-            let [.., last] = v4.ip().octets();
-            SocketAddr::new(Ipv4Addr::new(10, 0, 1, last).into(), v4.port())
-        }
-        other => other,
+    let of = machine(address.ip());
+    match address.port() {
+        port if port == ports.stonithd => SocketAddr::new(stonithd_address(of), port),
+        port if port == ports.witness => SocketAddr::new(supervisor_address(of), port),
+        _ => address,
     }
 }
 
