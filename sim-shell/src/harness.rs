@@ -78,12 +78,18 @@ pub enum Event {
     Cut(MachineId, MachineId),
     /// It passes again.
     Mend(MachineId, MachineId),
+    /// Whether nothing passes from one machine to another; the other direction is as it is.
+    CutOneWay(MachineId, MachineId, bool),
     /// A cut has lasted for longer than TCP waits.
     TimeOut(MachineId, MachineId),
     /// Messages between two machines take up to so many milliseconds.
     Delay(MachineId, MachineId, u64),
     /// Writes of a disk take up to so many milliseconds.
     SlowDisk(MachineId, u64),
+    /// Whether a disk has no room any more.
+    FullDisk(MachineId, bool),
+    /// A calendar jumps by so many seconds.
+    Calendar(MachineId, i64),
     /// A power switch does what it was told.
     Switch {
         /// On which machine.
@@ -360,9 +366,22 @@ impl<'a> Harness<'a> {
                 self.set_links(a);
             }
             Event::TimeOut(a, b) => {
-                if self.silent(a, b) {
-                    self.world.lock().wires.time_out(a, b);
+                let wires = self.world.lock().wires.clone();
+                if self.silent(a, b) || !wires.both_ways(a, b) {
+                    wires.time_out(a, b);
                 }
+            }
+            Event::CutOneWay(from, to, cut) => {
+                self.world.lock().wires.cut_one_way(from, to, cut);
+                if cut {
+                    self.plan(TCP_PATIENCE, Event::TimeOut(from, to));
+                }
+            }
+            Event::FullDisk(machine, full) => {
+                self.world.lock().machines[machine].disk.set_full(full);
+            }
+            Event::Calendar(machine, by_s) => {
+                self.world.lock().machines[machine].calendar_ahead_s += by_s;
             }
             Event::Delay(a, b, most_ms) => {
                 let most = Duration::from_millis(most_ms);
@@ -541,6 +560,10 @@ impl<'a> Harness<'a> {
         for (a, b) in std::mem::take(&mut self.cuts) {
             self.happen(Event::Mend(a, b));
         }
+        let one_way = self.world.lock().wires.one_way_cuts();
+        for (from, to) in one_way {
+            self.happen(Event::CutOneWay(from, to, false));
+        }
         self.agenda.retain(|_, event| {
             matches!(
                 event,
@@ -554,6 +577,9 @@ impl<'a> Harness<'a> {
         for machine in 0..self.count {
             self.happen(Event::SlowDisk(machine, 3));
             self.happen(Event::CutDevices(machine, false));
+            self.happen(Event::FullDisk(machine, false));
+            let ahead_s = self.world.lock().machines[machine].calendar_ahead_s;
+            self.happen(Event::Calendar(machine, -ahead_s));
             self.world.lock().machines[machine].disk.power_stays();
             for other in machine + 1..self.count {
                 self.happen(Event::Delay(machine, other, 5));

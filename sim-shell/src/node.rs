@@ -89,11 +89,12 @@ async fn ended(world: &World, machine: MachineId, program: Program, reason: Stri
     pending().await
 }
 
-/// Only a disk whose power goes in this moment may keep a daemon from starting.
+/// Only a disk whose power goes in this moment, or that has no room, may keep a daemon from starting.
 fn judge(world: &World, own: MachineId, error: &StartError) {
     let excused = {
         let world = world.lock();
-        world.machines.get(own).is_some_and(|m| m.disk.is_out())
+        let disk = world.machines.get(own).map(|m| m.disk.clone());
+        disk.is_some_and(|d| d.is_out() || d.is_full())
     };
     if !excused {
         world.violated(format!("node{} does not come up: {error}", own + 1));
