@@ -52,6 +52,9 @@ struct Arguments {
     /// Power switches say "off" before they have acted: succeeds when that is noticed in one of the runs.
     #[arg(long, conflicts_with = "lying_disks")]
     lying_switches: bool,
+    /// The product is broken on purpose (a feature): succeeds when that is noticed in one of the runs.
+    #[arg(long)]
+    expect_violation: bool,
     /// This one seed in this process, with its log on stderr.
     #[arg(long)]
     show: bool,
@@ -195,7 +198,8 @@ fn all(arguments: &Arguments) -> ExitCode {
         let broken = broken.map(|b| format!(" {b}")).unwrap_or_default();
         println!("repeat: cargo xtask sim-shell --seed {seed} --show{broken}");
     }
-    match failed.is_empty() != broken.is_some() {
+    let expected = broken.is_some() || arguments.expect_violation;
+    match failed.is_empty() != expected {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     }
