@@ -2,16 +2,17 @@
 //!
 //! Must never: touch a daemon other than by killing it.
 
+mod power;
+
 use crate::{
     determinism,
     network::{MachineId, address, addresses, stonithd_address, supervisor_address},
-    node, switches, trace,
+    node, trace,
     users::{self, RESOURCES},
     world::{Order, Program, World},
 };
 use crmd_core::view::NodeView;
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use sim::truth::Truth;
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr},
@@ -21,7 +22,6 @@ use std::{
 use transport::{
     config::Config,
     identity::{Authority, KeyRequest},
-    life,
 };
 
 /// Tick of the simulation.
@@ -41,9 +41,6 @@ const QUIET: Duration = Duration::from_secs(9);
 
 /// A connection that was silent for so long is given up (TCP's user time-out).
 const TCP_PATIENCE: Duration = Duration::from_millis(1_500);
-
-/// After this somebody has seen that a machine which a switch has cut off stays off.
-const FOUND_AFTER: Duration = Duration::from_secs(25);
 
 /// Why a run could not be done at all.
 pub type Failure = Box<dyn std::error::Error>;
@@ -299,49 +296,6 @@ impl<'a> Harness<'a> {
         }
     }
 
-    /// A switch does one thing after the other.
-    fn told_to_switch(&mut self, machine: MachineId, device: String, on: bool, after: Duration) {
-        let now = self.now();
-        let at = {
-            let mut world = self.world.lock();
-            let busy = world.machines[machine].switch_busy.entry(device.clone());
-            let busy = busy.or_default();
-            *busy = (now + after).max(*busy);
-            *busy
-        };
-        let event = Event::Switch {
-            machine,
-            device,
-            on,
-        };
-        match at <= now {
-            true => self.happen(event),
-            false => self.plan(at - now, event),
-        }
-    }
-
-    /// A machine whose power comes back boots.
-    fn switch(&mut self, number: MachineId, device: String, on: bool) {
-        let (supplied, running) = {
-            let mut world = self.world.lock();
-            let machine = &mut world.machines[number];
-            match on {
-                true => machine.off.remove(&device),
-                false => machine.off.insert(device),
-            };
-            (switches::supplied(&machine.off), machine.on)
-        };
-        if running && !supplied {
-            self.world.lock().count("fencings");
-            self.happen(Event::PowerOff(number));
-            self.plan(FOUND_AFTER, Event::Found(number));
-        }
-        if on && supplied && !running {
-            let boot_ms = self.random.random_range(500..4_000);
-            self.plan(Duration::from_millis(boot_ms), Event::PowerOn(number));
-        }
-    }
-
     pub(crate) fn happen(&mut self, event: Event) {
         tracing::info!("harness: {event:?}");
         match event {
@@ -394,19 +348,7 @@ impl<'a> Harness<'a> {
                 device,
                 on,
             } => self.switch(machine, device, on),
-            Event::Found(machine) => {
-                let off = {
-                    let mut world = self.world.lock();
-                    let off = !world.machines[machine].on;
-                    if off {
-                        world.machines[machine].off.clear();
-                    }
-                    off
-                };
-                if off {
-                    self.power_on(machine);
-                }
-            }
+            Event::Found(machine) => self.found(machine),
             Event::CutDevices(machine, cut) => {
                 self.world.lock().machines[machine].devices_cut = cut;
             }
@@ -415,118 +357,6 @@ impl<'a> Harness<'a> {
                 world.machines[machine].disk.set_slow_ms(most_ms);
             }
         }
-    }
-
-    fn power_on(&mut self, number: MachineId) {
-        let now = self.now();
-        let mut starts = || now + Duration::from_millis(self.random.random_range(50..1_500));
-        let (crmd_starts, stonithd_starts) = (starts(), starts());
-        {
-            let mut world = self.world.lock();
-            let machine = &mut world.machines[number];
-            if machine.on || !switches::supplied(&machine.off) {
-                return;
-            }
-            let run = machine.base.join("run");
-            // A reboot empties it; there is none before the first.
-            let _ = std::fs::remove_dir_all(&run);
-            match life::begin(&machine.base.join("lib"), &run) {
-                Ok(life) => machine.life = life.number,
-                Err(error) => tracing::error!("harness: {error}"),
-            }
-            machine.on = true;
-            machine.alive = true;
-            machine.booted_at = now;
-            machine.told_off.clear();
-            machine.crmd_starts = Some(crmd_starts);
-            machine.stonithd_starts = Some(stonithd_starts);
-        }
-        self.set_links(number);
-    }
-
-    fn power_off(&mut self, number: MachineId) {
-        let place = {
-            let mut world = self.world.lock();
-            let machine = &mut world.machines[number];
-            if !machine.on {
-                return;
-            }
-            machine.on = false;
-            machine.disk.power_lost();
-            let place = machine.place();
-            world.count("power losses");
-            place
-        };
-        // Silence first: the end of its connections must not be heard.
-        self.set_links(number);
-        self.end_all(number);
-        self.world.tell(&Truth::Down(place));
-        for other in (0..self.count).filter(|o| *o != number) {
-            self.plan(TCP_PATIENCE, Event::TimeOut(number, other));
-        }
-    }
-
-    /// Every process ends, and what they had started with them.
-    fn end_all(&mut self, number: MachineId) {
-        let forget = |world: &World| {
-            let mut world = world.lock();
-            let machine = &mut world.machines[number];
-            machine.alive = false;
-            machine.crmd_starts = None;
-            machine.stonithd_starts = None;
-            machine.forget();
-        };
-        forget(&self.world);
-        for place in addresses(number) {
-            self.sim.bounce(place);
-        }
-        // What the ending tasks have touched once more.
-        forget(&self.world);
-    }
-
-    fn kill_daemon(&mut self, number: MachineId, program: Program) {
-        let pause_ms = self.random.random_range(20..1_200);
-        {
-            let again = Some(self.sim.elapsed() + Duration::from_millis(pause_ms));
-            let mut world = self.world.lock();
-            let machine = &mut world.machines[number];
-            if !machine.alive {
-                return;
-            }
-            match program {
-                Program::Crmd => {
-                    machine.crmd_starts = again;
-                    machine.client = None;
-                    machine.disk.process_killed();
-                    world.count("crmd ends");
-                }
-                Program::Stonithd => {
-                    machine.stonithd_starts = again;
-                    world.count("stonithd ends");
-                }
-            }
-        }
-        match program {
-            Program::Crmd => self.sim.bounce(address(number)),
-            Program::Stonithd => self.sim.bounce(stonithd_address(number)),
-        }
-    }
-
-    /// Nothing runs there any more until the machine boots again; the kernel refuses.
-    fn kill_all(&mut self, number: MachineId) {
-        let place = {
-            let mut world = self.world.lock();
-            let machine = &mut world.machines[number];
-            if !machine.on {
-                return;
-            }
-            machine.disk.process_killed();
-            let place = machine.place();
-            world.count("machines killed");
-            place
-        };
-        self.end_all(number);
-        self.world.tell(&Truth::Down(place));
     }
 
     /// Whether nothing passes between two machines.
