@@ -62,8 +62,8 @@ impl Agents {
         let agents = self.clone();
         tokio::spawn(async move {
             let outcome = match (&agents.simulated, action.class.as_str()) {
+                (_, fence_devices::CLASS) => agents.devices.run(&action).await,
                 (Some(simulated), _) => simulated.run(exec, action).await,
-                (None, fence_devices::CLASS) => agents.devices.run(&action).await,
                 (None, _) => agents.run_agent(exec, action, &journal).await,
             };
             agents.running().remove(&exec);

@@ -46,7 +46,7 @@ use transport::{
     identity::{Identity, IdentityError},
     join::JoinService,
     life::{self, LifeError},
-    local::{LocalError, LocalListener},
+    local::{Door, LocalError},
     lock::{self, Lock, LockError},
     tls::{Connector, ListenError, PeerListener},
 };
@@ -200,8 +200,8 @@ async fn recovered_node(
 ) -> Result<(Node, Journal), StartError> {
     let path = config.paths.run_dir.join("crmd.journal");
     let (journal, recovered) = Journal::open(&path, life)?;
-    match &machine.simulated {
-        Some(simulated) => simulated.agents.settle().await,
+    match &machine.agents {
+        Some(simulated) => simulated.settle().await,
         None => {
             let unfinished = &recovered.unfinished;
             agents::settle(unfinished, life, LEFTOVER_PATIENCE, LEFTOVER_GRACE).await;
@@ -294,7 +294,7 @@ impl Start<'_> {
                 self.fence_devices(),
                 self.events.clone(),
                 self.life,
-                self.machine.simulated.as_ref().map(|s| s.agents.clone()),
+                self.machine.agents.clone(),
             ),
             alerts: alerts.clone(),
             fencing: self.fencing(),
@@ -389,7 +389,9 @@ impl Start<'_> {
         let admissions = Arc::new(Admissions::new(client.calls.clone()));
         let joins = JoinService::new(config, VERSION, FEATURE_LEVEL, admissions);
         let join_routes = Routes::new(joins.server());
-        let mut servers = vec![
+        let tools = self.machine.doors.listen(&config.paths.crmd_socket())?;
+        let tool_routes = local_server::routes(client.clone());
+        Ok(vec![
             tokio::spawn(serve(
                 "newcomers",
                 newcomers,
@@ -397,15 +399,17 @@ impl Start<'_> {
                 self.events.clone(),
             )),
             tokio::spawn(serve("members", peers, peer_routes, self.events.clone())),
-        ];
-        // A simulated machine has no sockets but the network's.
-        if self.machine.simulated.is_none() {
-            let tools = LocalListener::bind(&config.paths.crmd_socket())?;
-            let routes = local_server::routes(client.clone());
-            let served = serve("tools", tools, routes, self.events.clone());
-            servers.push(tokio::spawn(served));
-        }
-        Ok(servers)
+            tokio::spawn(serve("tools", tools, tool_routes, self.events.clone())),
+        ])
+    }
+
+    /// The way to the fencing daemon of this node.
+    fn fencing_door(&self) -> Door {
+        Door::new(
+            self.machine.doors.clone(),
+            self.config.paths.stonithd_socket(),
+            self.config.timing.local_connect_timeout_ms,
+        )
     }
 
     fn client(&self, published: crate::driver::Published) -> Client {
@@ -428,8 +432,7 @@ impl Start<'_> {
 
     fn fence_devices(&self) -> FenceDevices {
         FenceDevices::new(
-            self.config.paths.stonithd_socket(),
-            self.config.timing.local_connect_timeout_ms,
+            self.fencing_door(),
             self.config.paths.run_dir.join("fence-devices"),
         )
     }
@@ -451,11 +454,9 @@ impl Start<'_> {
 
     fn fencing(&self) -> Fencing {
         Fencing::new(
-            self.config.paths.stonithd_socket(),
-            self.config.timing.local_connect_timeout_ms,
+            self.fencing_door(),
             self.config.node.name.as_str().into(),
             self.events.clone(),
-            self.machine.simulated.as_ref().map(|s| s.fencing.clone()),
         )
     }
 

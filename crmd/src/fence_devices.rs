@@ -14,6 +14,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tokio::time::timeout;
+use transport::local::Door;
 
 /// The class of these resources.
 pub(crate) const CLASS: &str = "stonith";
@@ -27,19 +28,14 @@ const NOT_RUNNING: i32 = 7;
 /// See the module.
 #[derive(Clone, Debug)]
 pub(crate) struct FenceDevices {
-    socket: PathBuf,
-    connect_timeout_ms: u64,
+    door: Door,
     watched: PathBuf,
 }
 
 impl FenceDevices {
-    /// Asks the fencing daemon behind `socket`; remembers in `watched`, a directory that a reboot empties.
-    pub(crate) fn new(socket: PathBuf, connect_timeout_ms: u64, watched: PathBuf) -> Self {
-        Self {
-            socket,
-            connect_timeout_ms,
-            watched,
-        }
+    /// Asks the fencing daemon behind `door`; remembers in `watched`, a directory that a reboot empties.
+    pub(crate) fn new(door: Door, watched: PathBuf) -> Self {
+        Self { door, watched }
     }
 
     /// Carries out an action of a stonith resource, within its time-out.
@@ -93,9 +89,7 @@ impl FenceDevices {
     }
 
     async fn works(&self, action: &AgentAction) -> Result<(), String> {
-        let channel = transport::local::connect(&self.socket, self.connect_timeout_ms)
-            .await
-            .map_err(|e| e.to_string())?;
+        let channel = self.door.connect().await.map_err(|e| e.to_string())?;
         // A clone's instance is named with its number; the device is not.
         let device = action.resource.split(':').next().unwrap_or_default();
         let request = MonitorRequest {
@@ -114,6 +108,7 @@ impl FenceDevices {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     fn action(operation: &str) -> AgentAction {
         AgentAction {
@@ -128,10 +123,14 @@ mod tests {
         }
     }
 
+    fn nobody(dir: &Path) -> Door {
+        Door::new(transport::local::kernel(), dir.join("none.sock"), 500)
+    }
+
     #[tokio::test]
     async fn without_its_daemon_a_device_does_not_start_but_stops() {
         let dir = tempfile::tempdir().unwrap();
-        let devices = FenceDevices::new(dir.path().join("none.sock"), 500, dir.path().join("w"));
+        let devices = FenceDevices::new(nobody(dir.path()), dir.path().join("w"));
         assert_eq!(devices.run(&action("monitor")).await.rc, NOT_RUNNING);
         let start = devices.run(&action("start")).await;
         assert_eq!(start.rc, ERROR);
@@ -142,7 +141,7 @@ mod tests {
     #[tokio::test]
     async fn a_probe_finds_what_was_started() {
         let dir = tempfile::tempdir().unwrap();
-        let devices = FenceDevices::new(dir.path().join("none.sock"), 500, dir.path().to_owned());
+        let devices = FenceDevices::new(nobody(dir.path()), dir.path().to_owned());
         fs::write(dir.path().join("power"), b"").unwrap();
         assert_eq!(devices.run(&action("monitor")).await.rc, OK);
         let mut watch = action("monitor");

@@ -1,9 +1,6 @@
 //! Has the fencing daemon of this node carry out fencing whose intent is committed.
 
-use crate::{
-    driver::{Event, Events},
-    machine::SimulatedFencing,
-};
+use crate::driver::{Event, Events};
 use crmd_core::{
     command::FenceOrder,
     entry::Grade,
@@ -11,8 +8,9 @@ use crmd_core::{
     input::{FenceOutcome, Input},
 };
 use proto::fencing::{FenceReply, FenceRequest, fencing_client::FencingClient};
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::time::Duration;
 use tokio::time::timeout;
+use transport::local::Door;
 
 /// Beyond the order's own time: for the daemon's answer to arrive.
 const ANSWER_MARGIN: Duration = Duration::from_secs(2);
@@ -20,29 +18,15 @@ const ANSWER_MARGIN: Duration = Duration::from_secs(2);
 /// The fencing daemon of this node.
 #[derive(Clone, Debug)]
 pub(crate) struct Fencing {
-    socket: PathBuf,
-    connect_timeout_ms: u64,
+    door: Door,
     own: NodeName,
     events: Events,
-    simulated: Option<Arc<dyn SimulatedFencing>>,
 }
 
 impl Fencing {
-    /// Behind this socket. `own` is named as the executing node when the daemon names none.
-    pub(crate) fn new(
-        socket: PathBuf,
-        connect_timeout_ms: u64,
-        own: NodeName,
-        events: Events,
-        simulated: Option<Arc<dyn SimulatedFencing>>,
-    ) -> Self {
-        Self {
-            socket,
-            connect_timeout_ms,
-            own,
-            events,
-            simulated,
-        }
+    /// Behind this door. `own` is named as the executing node when the daemon names none.
+    pub(crate) fn new(door: Door, own: NodeName, events: Events) -> Self {
+        Self { door, own, events }
     }
 
     /// Carries an order out; how it ended comes as an event, at the latest when its time is over.
@@ -66,10 +50,7 @@ impl Fencing {
     }
 
     async fn ask(&self, order: FenceOrder) -> FenceOutcome {
-        if let Some(simulated) = &self.simulated {
-            return simulated.execute(order).await;
-        }
-        let channel = match transport::local::connect(&self.socket, self.connect_timeout_ms).await {
+        let channel = match self.door.connect().await {
             Ok(channel) => channel,
             Err(error) => return failed(format!("{error}; is stonithd running on {}?", self.own)),
         };

@@ -135,10 +135,7 @@ impl LogStore {
     /// The file is locked by another daemon, damaged, or not accessible.
     pub(crate) fn open(path: &Path, disk: &Disk) -> Result<Self, OpenError> {
         let health = Health::default();
-        let space = match disk {
-            Disk::Files => Space::new(path, health.clone()),
-            Disk::Simulated(_) => Space::endless(path, health.clone()),
-        };
+        let space = Space::new(path, disk, health.clone());
         let mut written_by =
             Writer::open(path, disk, space).map_err(|source| OpenError::of(path, source))?;
         let memory = written_by.read(|database| load(database, path))?;

@@ -1,5 +1,5 @@
 //! What the daemon takes from the machine it runs on, in one place: clocks, network, disk, threads,
-//! agents, the fencing daemon. A real machine has its own ([`Machine::real`]); `sim-shell` gives
+//! agents, the way to the fencing daemon. A real machine has its own ([`Machine::real`]); `sim-shell` gives
 //! simulated ones, so that everything above them is the product itself.
 //!
 //! Must never: be more than a way to these things, or let the daemon know which kind it has.
@@ -9,12 +9,15 @@ pub use crmd_core::ids::Now;
 
 use crate::clock::HostClock;
 use crmd_core::{
-    command::{AgentAction, ExecId, FenceOrder},
-    input::{AgentOutcome, FenceOutcome},
+    command::{AgentAction, ExecId},
+    input::AgentOutcome,
 };
 use std::{fmt::Debug, sync::Arc};
 use tokio::task::JoinHandle;
-use transport::net::{self, Network};
+use transport::{
+    local::{self, Doors},
+    net::{self, Network},
+};
 
 /// See the module. Clones share everything.
 #[derive(Clone, Debug)]
@@ -23,21 +26,14 @@ pub struct Machine {
     pub clock: Arc<dyn Clock>,
     /// The way to other nodes.
     pub network: Arc<dyn Network>,
+    /// The sockets of its programs.
+    pub doors: Arc<dyn Doors>,
     /// Where the Raft log lies.
     pub disk: Disk,
     /// Who does what takes long.
     pub work: Work,
-    /// What is not there in a simulation, and answers instead.
-    pub simulated: Option<Simulated>,
-}
-
-/// Processes that a simulation does not start.
-#[derive(Clone, Debug)]
-pub struct Simulated {
-    /// Instead of resource agents.
-    pub agents: Arc<dyn SimulatedAgents>,
-    /// Instead of the fencing daemon behind its socket.
-    pub fencing: Arc<dyn SimulatedFencing>,
+    /// What a simulation has instead of processes of agents.
+    pub agents: Option<Arc<dyn SimulatedAgents>>,
 }
 
 impl Machine {
@@ -47,9 +43,10 @@ impl Machine {
         Self {
             clock: Arc::new(HostClock),
             network: net::kernel(),
+            doors: local::kernel(),
             disk: Disk::Files,
             work: Work::Threads,
-            simulated: None,
+            agents: None,
         }
     }
 }
@@ -94,11 +91,4 @@ pub trait SimulatedAgents: Debug + Send + Sync {
     /// Waits for or ends what an earlier incarnation left at work; afterwards none of it changes
     /// anything any more.
     async fn settle(&self);
-}
-
-/// Carries out what the fencing daemon would do.
-#[tonic::async_trait]
-pub trait SimulatedFencing: Debug + Send + Sync {
-    /// To its confirmation or failure.
-    async fn execute(&self, order: FenceOrder) -> FenceOutcome;
 }

@@ -13,6 +13,9 @@ use std::{
     time::Duration,
 };
 
+/// Writes that find a place in what was set aside.
+const SPARE: u32 = 400;
+
 /// What is written whole or not at all.
 const SECTOR: usize = 512;
 
@@ -34,6 +37,12 @@ struct Platter {
     fuse: Option<u32>,
     random: StdRng,
     slow_ms: u64,
+    /// Somebody else has taken all the room.
+    full: bool,
+    /// Room is set aside.
+    reserved: bool,
+    /// Writes for which what was set aside is still enough.
+    spare: u32,
     /// Broken on purpose: what was synced is lost, too.
     lies: bool,
     counts: Counts,
@@ -70,6 +79,9 @@ impl Disk {
             fuse: None,
             random: StdRng::seed_from_u64(seed),
             slow_ms: 3,
+            full: false,
+            reserved: false,
+            spare: 0,
             lies: false,
             counts: Counts::default(),
         })))
@@ -106,6 +118,17 @@ impl Disk {
         self.platter().slow_ms = slow_ms.max(1);
     }
 
+    /// From now on there is no room any more, or there is again.
+    pub fn set_full(&self, full: bool) {
+        self.platter().full = full;
+    }
+
+    /// Whether there is no room.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.platter().full
+    }
+
     /// Breaks its only promise from now on: a checker must notice.
     pub fn lie(&self) {
         self.platter().lies = true;
@@ -140,6 +163,23 @@ impl SimulatedDisk for Disk {
         let mut platter = self.platter();
         let slow_us = platter.slow_ms * 1_000;
         Duration::from_micros(platter.random.random_range(200..=slow_us))
+    }
+
+    fn set_aside(&self) -> io::Result<()> {
+        let mut platter = self.platter();
+        if platter.full {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        platter.reserved = true;
+        Ok(())
+    }
+
+    fn release(&self) -> bool {
+        let mut platter = self.platter();
+        if platter.reserved {
+            platter.spare = SPARE;
+        }
+        std::mem::take(&mut platter.reserved)
     }
 }
 
@@ -189,6 +229,18 @@ impl Platter {
             }
             at += sector.len();
             rest = after;
+        }
+    }
+
+    /// Whether a write finds a place.
+    fn room(&mut self) -> io::Result<()> {
+        match (self.full, self.spare) {
+            (false, _) => Ok(()),
+            (true, 0) => Err(io::ErrorKind::StorageFull.into()),
+            (true, _) => {
+                self.spare -= 1;
+                Ok(())
+            }
         }
     }
 
@@ -254,6 +306,7 @@ impl StorageBackend for Handle {
     fn set_len(&self, len: u64) -> io::Result<()> {
         let mut platter = self.platter()?;
         platter.powered()?;
+        platter.room()?;
         let write = Write::Length(usize::try_from(len).map_err(io::Error::other)?);
         put(&mut platter.live, &write);
         platter.pending.push(write);
@@ -275,6 +328,7 @@ impl StorageBackend for Handle {
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut platter = self.platter()?;
         platter.powered()?;
+        platter.room()?;
         let offset = usize::try_from(offset).map_err(io::Error::other)?;
         if offset + data.len() > platter.live.len() {
             platter.live.resize(offset + data.len(), 0);
@@ -323,6 +377,24 @@ mod tests {
         let mut bytes = [0; 8];
         disk.handle().read(0, &mut bytes).unwrap();
         assert_eq!(bytes, [7; 8]);
+    }
+
+    #[test]
+    fn a_full_disk_takes_what_was_set_aside_for_and_no_more() {
+        let disk = Disk::new(1);
+        assert!(!disk.release(), "nothing was set aside");
+        disk.set_aside().unwrap();
+        disk.set_full(true);
+        let full = |r: io::Result<()>| r.is_err_and(|e| e.kind() == io::ErrorKind::StorageFull);
+        assert!(full(disk.handle().write(0, &[1])));
+        assert!(full(disk.set_aside()));
+        assert!(disk.release());
+        for _ in 0..SPARE {
+            disk.handle().write(0, &[1]).unwrap();
+        }
+        assert!(full(disk.handle().write(0, &[1])));
+        disk.set_full(false);
+        disk.handle().write(0, &[1]).unwrap();
     }
 
     /// Power cut after every number of operations: redb comes up with everything it had committed.

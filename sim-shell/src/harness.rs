@@ -2,12 +2,14 @@
 //!
 //! Must never: touch a daemon other than by killing it.
 
+mod power;
+
 use crate::{
     determinism,
-    network::{MachineId, address, base_address},
+    network::{MachineId, address, addresses, stonithd_address, supervisor_address},
     node, trace,
     users::{self, RESOURCES},
-    world::{Order, World},
+    world::{Order, Program, World},
 };
 use crmd_core::view::NodeView;
 use rand::{Rng, SeedableRng, rngs::StdRng};
@@ -20,7 +22,6 @@ use std::{
 use transport::{
     config::Config,
     identity::{Authority, KeyRequest},
-    life,
 };
 
 /// Tick of the simulation.
@@ -58,28 +59,47 @@ pub struct Outcome {
 }
 
 /// What happens later, from outside.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// A machine is switched on.
+    /// A machine is switched on, if its switches let it have power.
     PowerOn(MachineId),
     /// A machine loses its power.
     PowerOff(MachineId),
     /// In the middle of a write of its disk, after so many operations.
     PowerOffInWrite(MachineId, u32),
-    /// The daemon is killed; its supervisor starts it again.
-    KillDaemon(MachineId),
+    /// A daemon is killed; its supervisor starts it again.
+    KillDaemon(MachineId, Program),
     /// Every process is killed; the kernel lives on.
     KillAll(MachineId),
     /// Nothing passes between two machines.
     Cut(MachineId, MachineId),
     /// It passes again.
     Mend(MachineId, MachineId),
+    /// Whether nothing passes from one machine to another; the other direction is as it is.
+    CutOneWay(MachineId, MachineId, bool),
     /// A cut has lasted for longer than TCP waits.
     TimeOut(MachineId, MachineId),
     /// Messages between two machines take up to so many milliseconds.
     Delay(MachineId, MachineId, u64),
     /// Writes of a disk take up to so many milliseconds.
     SlowDisk(MachineId, u64),
+    /// Whether a disk has no room any more.
+    FullDisk(MachineId, bool),
+    /// A calendar jumps by so many seconds.
+    Calendar(MachineId, i64),
+    /// A power switch does what it was told.
+    Switch {
+        /// On which machine.
+        machine: MachineId,
+        /// Which switch.
+        device: String,
+        /// On, or off.
+        on: bool,
+    },
+    /// Somebody looks after a machine that a switch has cut off, and switches it on.
+    Found(MachineId),
+    /// Whether a machine reaches no switch.
+    CutDevices(MachineId, bool),
 }
 
 /// Drives one simulation.
@@ -117,8 +137,12 @@ impl<'a> Harness<'a> {
             let of = world.clone();
             sim.host(address(machine), move || node::crmd(of.clone(), machine));
             let of = world.clone();
-            sim.host(base_address(machine), move || {
-                node::base(of.clone(), machine)
+            sim.host(stonithd_address(machine), move || {
+                node::stonithd(of.clone(), machine)
+            });
+            let of = world.clone();
+            sim.host(supervisor_address(machine), move || {
+                node::supervisor(of.clone(), machine)
             });
         }
         let of = world.clone();
@@ -140,6 +164,12 @@ impl<'a> Harness<'a> {
         for machine in &self.world.lock().machines {
             machine.disk.lie();
         }
+    }
+
+    /// What is outside the daemons.
+    #[must_use]
+    pub fn world(&self) -> &World {
+        &self.world
     }
 
     /// Makes the cluster, breaks it for a while, lets it heal, and looks at what is left.
@@ -247,38 +277,23 @@ impl<'a> Harness<'a> {
             };
             match order {
                 Order::Boot(machine) => self.happen(Event::PowerOn(machine)),
-                Order::Ended { machine, reason } => {
-                    tracing::info!(
-                        "harness: the daemon of node{} has ended: {reason}",
-                        machine + 1
-                    );
-                    self.happen(Event::KillDaemon(machine));
+                Order::Ended {
+                    machine,
+                    program,
+                    reason,
+                } => {
+                    let node = machine + 1;
+                    tracing::info!("harness: {program:?} of node{node} has ended: {reason}");
+                    self.happen(Event::KillDaemon(machine, program));
                 }
-                Order::Fence { order, reply } => {
-                    let outcome = self.fence(&order);
-                    // The daemon that asked may be gone.
-                    let _ = reply.send(outcome);
-                }
+                Order::Switch {
+                    machine,
+                    device,
+                    on,
+                    after,
+                } => self.told_to_switch(machine, device, on, after),
             }
         }
-    }
-
-    fn fence(&mut self, order: &crmd_core::command::FenceOrder) -> Result<(), String> {
-        let target = self.world.lock().find(&order.target);
-        let Some(target) = target else {
-            return Err(format!("{} is unknown", order.target));
-        };
-        let life = self.world.lock().machines[target].life;
-        if life > order.life_number {
-            return Err(format!("{} is in life {life} already", order.target));
-        }
-        self.world.lock().count("fencings");
-        self.happen(Event::PowerOff(target));
-        if order.action == "reboot" {
-            let boot_ms = self.random.random_range(500..4_000);
-            self.plan(Duration::from_millis(boot_ms), Event::PowerOn(target));
-        }
-        Ok(())
     }
 
     pub(crate) fn happen(&mut self, event: Event) {
@@ -293,7 +308,7 @@ impl<'a> Harness<'a> {
                     machine.disk.power_goes_after(operations);
                 }
             }
-            Event::KillDaemon(machine) => self.kill_daemon(machine),
+            Event::KillDaemon(machine, program) => self.kill_daemon(machine, program),
             Event::KillAll(machine) => self.kill_all(machine),
             Event::Cut(a, b) => {
                 self.cuts.insert((a.min(b), a.max(b)));
@@ -305,105 +320,43 @@ impl<'a> Harness<'a> {
                 self.set_links(a);
             }
             Event::TimeOut(a, b) => {
-                if self.silent(a, b) {
-                    self.world.lock().wires.time_out(a, b);
+                let wires = self.world.lock().wires.clone();
+                if self.silent(a, b) || !wires.both_ways(a, b) {
+                    wires.time_out(a, b);
                 }
+            }
+            Event::CutOneWay(from, to, cut) => {
+                self.world.lock().wires.cut_one_way(from, to, cut);
+                if cut {
+                    self.plan(TCP_PATIENCE, Event::TimeOut(from, to));
+                }
+            }
+            Event::FullDisk(machine, full) => {
+                self.world.lock().machines[machine].disk.set_full(full);
+            }
+            Event::Calendar(machine, by_s) => {
+                self.world.lock().machines[machine].calendar_ahead_s += by_s;
             }
             Event::Delay(a, b, most_ms) => {
                 let most = Duration::from_millis(most_ms);
-                self.sim
-                    .set_link_max_message_latency(address(a), address(b), most);
+                for (a, b) in pairs(a, b) {
+                    self.sim.set_link_max_message_latency(a, b, most);
+                }
+            }
+            Event::Switch {
+                machine,
+                device,
+                on,
+            } => self.switch(machine, device, on),
+            Event::Found(machine) => self.found(machine),
+            Event::CutDevices(machine, cut) => {
+                self.world.lock().machines[machine].devices_cut = cut;
             }
             Event::SlowDisk(machine, most_ms) => {
                 let world = self.world.lock();
                 world.machines[machine].disk.set_slow_ms(most_ms);
             }
         }
-    }
-
-    fn power_on(&mut self, number: MachineId) {
-        let now = self.now();
-        let starts_ms = self.random.random_range(50..1_500);
-        {
-            let mut world = self.world.lock();
-            let machine = &mut world.machines[number];
-            if machine.on {
-                return;
-            }
-            let run = machine.base.join("run");
-            // A reboot empties it; there is none before the first.
-            let _ = std::fs::remove_dir_all(&run);
-            match life::begin(&machine.base.join("lib"), &run) {
-                Ok(life) => machine.life = life.number,
-                Err(error) => tracing::error!("harness: {error}"),
-            }
-            machine.on = true;
-            machine.alive = true;
-            machine.booted_at = now;
-            machine.starts_at = Some(now + Duration::from_millis(starts_ms));
-        }
-        self.set_links(number);
-    }
-
-    fn power_off(&mut self, number: MachineId) {
-        {
-            let mut world = self.world.lock();
-            let machine = &mut world.machines[number];
-            if !machine.on {
-                return;
-            }
-            machine.on = false;
-            machine.alive = false;
-            machine.starts_at = None;
-            machine.disk.power_lost();
-            machine.forget();
-            world.count("power losses");
-        }
-        // Silence first: the end of its connections must not be heard.
-        self.set_links(number);
-        self.sim.bounce(address(number));
-        self.sim.bounce(base_address(number));
-        self.world.lock().machines[number].forget();
-        for other in (0..self.count).filter(|o| *o != number) {
-            self.plan(TCP_PATIENCE, Event::TimeOut(number, other));
-        }
-    }
-
-    fn kill_daemon(&mut self, number: MachineId) {
-        let pause_ms = self.random.random_range(20..1_200);
-        {
-            let now = self.sim.elapsed();
-            let mut world = self.world.lock();
-            let machine = &mut world.machines[number];
-            if !machine.alive {
-                return;
-            }
-            machine.starts_at = Some(now + Duration::from_millis(pause_ms));
-            machine.client = None;
-            machine.disk.process_killed();
-            world.count("daemon ends");
-        }
-        self.sim.bounce(address(number));
-    }
-
-    /// Nothing runs there any more until the machine boots again.
-    fn kill_all(&mut self, number: MachineId) {
-        {
-            let mut world = self.world.lock();
-            let machine = &mut world.machines[number];
-            if !machine.on {
-                return;
-            }
-            machine.alive = false;
-            machine.starts_at = None;
-            machine.disk.process_killed();
-            machine.forget();
-            world.count("machines killed");
-        }
-        self.sim.bounce(address(number));
-        // Its ports are closed from now on: the kernel refuses.
-        self.sim.bounce(base_address(number));
-        self.world.lock().machines[number].forget();
     }
 
     /// Whether nothing passes between two machines.
@@ -416,10 +369,8 @@ impl<'a> Harness<'a> {
     /// Brings turmoil's links of a machine to what its power and the cuts say.
     fn set_links(&self, machine: MachineId) {
         for other in (0..self.count).filter(|o| *o != machine) {
-            let here = [address(machine), base_address(machine)];
-            let there = [address(other), base_address(other)];
             let silent = self.silent(machine, other);
-            for (a, b) in here.iter().flat_map(|a| there.map(|b| (*a, b))) {
+            for (a, b) in pairs(machine, other) {
                 match silent {
                     true => self.sim.hold(a, b),
                     false => self.sim.release(a, b),
@@ -439,14 +390,26 @@ impl<'a> Harness<'a> {
         for (a, b) in std::mem::take(&mut self.cuts) {
             self.happen(Event::Mend(a, b));
         }
+        let one_way = self.world.lock().wires.one_way_cuts();
+        for (from, to) in one_way {
+            self.happen(Event::CutOneWay(from, to, false));
+        }
         self.agenda.retain(|_, event| {
             matches!(
                 event,
-                Event::PowerOn(_) | Event::TimeOut(..) | Event::Mend(..)
+                Event::PowerOn(_)
+                    | Event::TimeOut(..)
+                    | Event::Mend(..)
+                    | Event::Switch { .. }
+                    | Event::Found(_)
             )
         });
         for machine in 0..self.count {
             self.happen(Event::SlowDisk(machine, 3));
+            self.happen(Event::CutDevices(machine, false));
+            self.happen(Event::FullDisk(machine, false));
+            let ahead_s = self.world.lock().machines[machine].calendar_ahead_s;
+            self.happen(Event::Calendar(machine, -ahead_s));
             self.world.lock().machines[machine].disk.power_stays();
             for other in machine + 1..self.count {
                 self.happen(Event::Delay(machine, other, 5));
@@ -459,7 +422,7 @@ impl<'a> Harness<'a> {
             if dead {
                 self.happen(Event::PowerOff(machine));
             }
-            self.plan(Duration::from_millis(200), Event::PowerOn(machine));
+            self.plan(Duration::from_millis(200), Event::Found(machine));
         }
     }
 
@@ -550,6 +513,13 @@ impl<'a> Harness<'a> {
             statistics: world.statistics.clone(),
         }
     }
+}
+
+/// Every place of one machine with every place of another.
+fn pairs(a: MachineId, b: MachineId) -> impl Iterator<Item = (IpAddr, IpAddr)> {
+    let there = addresses(b);
+    let pairs = addresses(a).map(|a| there.map(|b| (a, b)));
+    pairs.into_iter().flatten()
 }
 
 /// Keys, certificates and configuration files; the first node is to make the cluster.

@@ -1,60 +1,75 @@
-//! What a simulated machine gives its daemon: clocks, agents, fencing.
+//! What a simulated machine gives its daemons: clocks, network, sockets, disk, agents, power switches.
 
 use crate::{
     determinism::EPOCH_S,
     network::{MachineId, SimulatedNetwork},
-    world::{Order, Work, World},
+    switches::Switches,
+    world::{Work, World},
 };
-use crmd::machine::{
-    Clock, Disk, Machine, Now, Simulated, SimulatedAgents, SimulatedFencing, Work as Workers,
-};
+use crmd::machine::{Clock, Disk, Machine, Now, SimulatedAgents, Work as Workers};
 use crmd_core::{
-    command::{AgentAction, ExecId, FenceOrder},
-    entry::Grade,
-    input::{AgentOutcome, ExecStatus, FenceOutcome},
+    command::{AgentAction, ExecId},
+    input::{AgentOutcome, ExecStatus},
 };
+use sim::truth::Truth;
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use tokio::{
-    sync::{Notify, oneshot},
-    time::sleep,
-};
+use tokio::{sync::Notify, time::sleep};
+use transport::local::Doors;
 
 /// OCF's exit codes.
 const OK: i32 = 0;
 const ERROR: i32 = 1;
 const NOT_RUNNING: i32 = 7;
 
-/// The machine as its daemon gets it.
+/// The machine as crmd gets it.
 #[must_use]
-pub(crate) fn machine(world: &World, own: MachineId) -> Machine {
-    let (disk, wires) = {
-        let world = world.lock();
-        let disk = world.machines.get(own).map(|m| m.disk.clone());
-        (disk, world.wires.clone())
-    };
-    let disk = disk.map_or(Disk::Files, |d| Disk::Simulated(Arc::new(d)));
-    let world = world.clone();
+pub(crate) fn for_crmd(world: &World, own: MachineId) -> Machine {
+    let disk = world.lock().machines.get(own).map(|m| m.disk.clone());
     Machine {
-        clock: Arc::new(SimulatedClock {
+        clock: Arc::new(clock(world, own)),
+        network: Arc::new(network(world, own)),
+        doors: doors(world, own),
+        disk: disk.map_or(Disk::Files, |d| Disk::Simulated(Arc::new(d))),
+        work: Workers::Tasks,
+        agents: Some(Arc::new(Agents {
+            world: world.clone(),
+            own,
+            kills: Arc::default(),
+        })),
+    }
+}
+
+/// The machine as stonithd gets it.
+#[must_use]
+pub(crate) fn for_stonithd(world: &World, own: MachineId) -> stonithd::machine::Machine {
+    stonithd::machine::Machine {
+        clock: Arc::new(clock(world, own)),
+        network: Arc::new(network(world, own)),
+        doors: doors(world, own),
+        plugin: Arc::new(Switches {
             world: world.clone(),
             own,
         }),
-        network: Arc::new(SimulatedNetwork::new(own, wires)),
-        disk,
-        work: Workers::Tasks,
-        simulated: Some(Simulated {
-            agents: Arc::new(Agents {
-                world: world.clone(),
-                own,
-                kills: Arc::default(),
-            }),
-            fencing: Arc::new(Fencing { world, own }),
-        }),
     }
+}
+
+fn network(world: &World, own: MachineId) -> SimulatedNetwork {
+    SimulatedNetwork::new(own, world.lock().wires.clone())
+}
+
+fn doors(world: &World, own: MachineId) -> Arc<dyn Doors> {
+    let world = world.lock();
+    let sockets = world.machines.get(own).map(|m| m.sockets.clone());
+    Arc::new(sockets.unwrap_or_default())
+}
+
+fn clock(world: &World, own: MachineId) -> SimulatedClock {
+    let world = world.clone();
+    SimulatedClock { world, own }
 }
 
 /// Counts from the machine's boot.
@@ -76,6 +91,13 @@ impl Clock for SimulatedClock {
             mono_ms: up.as_millis() as u64,
             wall_s: (EPOCH_S + elapsed.as_secs()) as i64 + ahead_s,
         }
+    }
+}
+
+impl stonithd::machine::Clock for SimulatedClock {
+    fn now(&self) -> stonithd::machine::Now {
+        let Now { mono_ms, wall_s } = Clock::now(self);
+        stonithd::machine::Now { mono_ms, wall_s }
     }
 }
 
@@ -120,7 +142,7 @@ impl Agents {
             _ => self.world.draw(10..=500),
         };
         let took = Duration::from_millis(took_ms);
-        let may_fail = !self.world.lock().healed && action.class != "stonith";
+        let may_fail = !self.world.lock().healed;
         if may_fail && self.world.happens(6) {
             return (Fate::Hangs, Duration::from_millis(action.timeout_ms));
         }
@@ -132,63 +154,93 @@ impl Agents {
 
     /// The process begins: from a start's begin on the resource may be active.
     fn begin(&self, action: &AgentAction) -> u64 {
-        let mut world = self.world.lock();
-        world.count("agents");
-        let number = world.statistics["agents"];
-        let elsewhere = world
-            .active_elsewhere(self.own, &action.resource)
-            .map(str::to_owned);
-        let Some(machine) = world.machines.get_mut(self.own) else {
-            return number;
+        let (number, place) = {
+            let mut world = self.world.lock();
+            world.count("agents");
+            let number = world.statistics["agents"];
+            let Some(machine) = world.machines.get_mut(self.own) else {
+                return number;
+            };
+            let work = Work {
+                resource: action.resource.clone(),
+                operation: action.operation.clone(),
+                orphaned: false,
+            };
+            machine.at_work.insert(number, work);
+            if action.operation == "start" {
+                machine.active.insert(action.resource.clone());
+            }
+            (number, machine.place())
         };
-        let work = Work {
-            resource: action.resource.clone(),
-            operation: action.operation.clone(),
-            orphaned: false,
-        };
-        machine.at_work.insert(number, work);
+        let resource = action.resource.clone();
         if action.operation == "start" {
-            machine.active.insert(action.resource.clone());
-            let here = machine.name.clone();
-            drop(world);
-            self.started(action, &here, elsewhere);
+            tracing::info!("harness: {resource} is being started on {}", place.0);
+        }
+        let operation = action.operation.clone();
+        self.world.tell(&Truth::Began {
+            place: place.clone(),
+            resource: resource.clone(),
+            operation,
+        });
+        if action.operation == "start" {
+            self.world.tell(&Truth::Active { place, resource });
         }
         number
-    }
-
-    fn started(&self, action: &AgentAction, here: &str, elsewhere: Option<String>) {
-        let resource = &action.resource;
-        tracing::info!("harness: {resource} is being started on {here}");
-        if let Some(elsewhere) = elsewhere.filter(|_| action.class != "stonith") {
-            self.world.violated(format!(
-                "{resource} is started on {here} while it is active on {elsewhere}"
-            ));
-        }
     }
 
     /// The process has ended: what it did.
     fn end(&self, number: u64, action: &AgentAction, fate: Fate) -> (i32, ExecStatus) {
         let half_done = self.world.happens(500);
-        let mut world = self.world.lock();
-        let Some(machine) = world.machines.get_mut(self.own) else {
-            return (ERROR, ExecStatus::Error);
-        };
-        machine.at_work.remove(&number);
+        let resource = &action.resource;
         let well = fate == Fate::Well;
-        match action.operation.as_str() {
-            "start" if !well && half_done => drop(machine.active.remove(&action.resource)),
-            "stop" if well || half_done => drop(machine.active.remove(&action.resource)),
-            _ => {}
+        let gone = match action.operation.as_str() {
+            "start" => !well && half_done,
+            "stop" => well || half_done,
+            _ => false,
+        };
+        if gone {
+            inactive(&self.world, self.own, resource);
         }
-        let active = machine.active.contains(&action.resource);
-        match fate {
+        let (active, place) = {
+            let mut world = self.world.lock();
+            let Some(machine) = world.machines.get_mut(self.own) else {
+                return (ERROR, ExecStatus::Error);
+            };
+            machine.at_work.remove(&number);
+            (machine.active.contains(resource), machine.place())
+        };
+        let (rc, status) = match fate {
             Fate::Hangs => (ERROR, ExecStatus::TimedOut),
             Fate::Fails => (ERROR, ExecStatus::Done),
             Fate::Well if action.operation == "monitor" && !active => {
                 (NOT_RUNNING, ExecStatus::Done)
             }
             Fate::Well => (OK, ExecStatus::Done),
-        }
+        };
+        self.world.tell(&Truth::Ended {
+            place,
+            resource: resource.clone(),
+            operation: action.operation.clone(),
+            rc: (status == ExecStatus::Done).then_some(rc),
+        });
+        (rc, status)
+    }
+}
+
+/// A resource is not active there any more, if it was.
+fn inactive(world: &World, own: MachineId, resource: &str) {
+    let place = {
+        let mut world = world.lock();
+        let machine = world.machines.get_mut(own);
+        let active = machine.filter(|m| m.active.contains(resource));
+        active.map(|m| {
+            m.active.remove(resource);
+            m.place()
+        })
+    };
+    if let Some(place) = place {
+        let resource = resource.to_owned();
+        world.tell(&Truth::Inactive { place, resource });
     }
 }
 
@@ -240,50 +292,30 @@ impl SimulatedAgents for Agents {
     /// Some were quicker than the daemon's return, some are ended half done.
     async fn settle(&self) {
         sleep(Duration::from_millis(self.world.draw(0..=300))).await;
-        let mut world = self.world.lock();
-        let done = rand::Rng::random_bool(&mut world.random, 0.5);
-        let Some(machine) = world.machines.get_mut(self.own) else {
-            return;
+        let done = self.world.happens(500);
+        let (left, place) = {
+            let mut world = self.world.lock();
+            let Some(machine) = world.machines.get_mut(self.own) else {
+                return;
+            };
+            (std::mem::take(&mut machine.at_work), machine.place())
         };
-        for work in std::mem::take(&mut machine.at_work).into_values() {
-            if work.operation == "stop" && done {
-                machine.active.remove(&work.resource);
+        for Work {
+            resource,
+            operation,
+            ..
+        } in left.into_values()
+        {
+            if operation == "stop" && done {
+                inactive(&self.world, self.own, &resource);
             }
-        }
-    }
-}
-
-/// A fencing daemon with a device that reaches every machine's power switch.
-#[derive(Debug)]
-struct Fencing {
-    world: World,
-    own: MachineId,
-}
-
-#[tonic::async_trait]
-impl SimulatedFencing for Fencing {
-    async fn execute(&self, order: FenceOrder) -> FenceOutcome {
-        let took = Duration::from_millis(order.delay_ms + self.world.draw(50..=700));
-        sleep(took).await;
-        let (reply, answer) = oneshot::channel();
-        let fails = self.world.happens(100) && !self.world.lock().healed;
-        if fails {
-            let reason = "the device did not answer".to_owned();
-            return FenceOutcome::Failed { reason };
-        }
-        self.world
-            .lock()
-            .orders
-            .push_back(Order::Fence { order, reply });
-        let outcome = answer.await.unwrap_or_else(|_| Err("forgotten".to_owned()));
-        sleep(Duration::from_millis(self.world.draw(10..=200))).await;
-        match outcome {
-            Err(reason) => FenceOutcome::Failed { reason },
-            Ok(()) => FenceOutcome::Confirmed {
-                grade: Grade::VerifiedOff,
-                device: "fencing".to_owned(),
-                by: format!("node{}", self.own + 1).as_str().into(),
-            },
+            // No daemon was there to hear it.
+            self.world.tell(&Truth::Ended {
+                place: place.clone(),
+                resource,
+                operation,
+                rc: None,
+            });
         }
     }
 }

@@ -18,8 +18,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Longest a run may take of real time.
-const REAL_LIMIT: Duration = Duration::from_secs(180);
+/// Longest a run may take of real time, on a machine that has much else to do.
+const REAL_LIMIT: Duration = Duration::from_secs(600);
 
 /// Between two looks whether a run has ended.
 const LOOK: Duration = Duration::from_millis(20);
@@ -49,12 +49,29 @@ struct Arguments {
     /// Disks lose what was synced, too: succeeds when that is noticed in one of the runs.
     #[arg(long)]
     lying_disks: bool,
+    /// Power switches say "off" before they have acted: succeeds when that is noticed in one of the runs.
+    #[arg(long, conflicts_with = "lying_disks")]
+    lying_switches: bool,
+    /// The product is broken on purpose (a feature): succeeds when that is noticed in one of the runs.
+    #[arg(long)]
+    expect_violation: bool,
     /// This one seed in this process, with its log on stderr.
     #[arg(long)]
     show: bool,
     /// This one seed in this process.
     #[arg(long, hide = true)]
     child: bool,
+}
+
+impl Arguments {
+    /// What is broken on purpose.
+    fn broken(&self) -> Option<&'static str> {
+        match (self.lying_disks, self.lying_switches) {
+            (true, _) => Some("--lying-disks"),
+            (_, true) => Some("--lying-switches"),
+            _ => None,
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -104,6 +121,9 @@ fn in_its_universe(arguments: &Arguments) -> Result<Outcome, String> {
     let harness = Harness::new(arguments.seed, count, std::path::Path::new(".")).map_err(text)?;
     if arguments.lying_disks {
         harness.let_disks_lie();
+    }
+    if arguments.lying_switches {
+        harness.world().let_switches_lie();
     }
     let faults_for = Duration::from_secs(arguments.faults_s);
     harness.run(faults_for).map_err(text)
@@ -173,15 +193,13 @@ fn all(arguments: &Arguments) -> ExitCode {
         begin.elapsed().as_secs_f64(),
         failed.len()
     );
-    let broken = if arguments.lying_disks {
-        " --lying-disks"
-    } else {
-        ""
-    };
+    let broken = arguments.broken();
     for seed in &failed {
+        let broken = broken.map(|b| format!(" {b}")).unwrap_or_default();
         println!("repeat: cargo xtask sim-shell --seed {seed} --show{broken}");
     }
-    match failed.is_empty() != arguments.lying_disks {
+    let expected = broken.is_some() || arguments.expect_violation;
+    match failed.is_empty() != expected {
         true => ExitCode::SUCCESS,
         false => ExitCode::FAILURE,
     }
@@ -223,9 +241,7 @@ fn start(arguments: &Arguments, seed: u64) -> std::io::Result<Child> {
     command
         .args(["--child", "--seed", &seed.to_string()])
         .args(["--faults-s", &arguments.faults_s.to_string()]);
-    if arguments.lying_disks {
-        command.arg("--lying-disks");
-    }
+    command.args(arguments.broken());
     if let Some(nodes) = arguments.nodes {
         command.args(["--nodes", &nodes.to_string()]);
     }

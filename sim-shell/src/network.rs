@@ -1,11 +1,13 @@
 //! The network of a simulated machine: turmoil's, with what a real TCP adds to it. A cut link is
 //! silence, not a refusal: nothing arrives while it lasts, and what was under way arrives afterwards, as
-//! retransmissions would; a connection that was silent for too long times out on both sides.
+//! retransmissions would; a connection that was silent for too long times out on both sides. A link may
+//! be cut in one direction: then nothing of it is heard, and no connection comes about in either.
 //!
-//! A machine has two places in turmoil's network: one for crmd, one for what survives crmd's end (the
-//! fencing daemon's and the supervisor's ports).
+//! A machine has three places in turmoil's network, one for each program that can end alone: crmd, the
+//! fencing daemon, the supervisor.
 
 use std::{
+    collections::BTreeSet,
     io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     pin::Pin,
@@ -14,12 +16,19 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::sleep,
+};
 use transport::{
     config::{Ports, Timing},
     net::{Listener, Network, Stream},
 };
+
+/// Between two attempts to open a connection over a link that is cut in one direction.
+const KNOCK: Duration = Duration::from_millis(20);
 
 /// Number of a machine, from 0.
 pub type MachineId = usize;
@@ -30,21 +39,36 @@ pub fn address(machine: MachineId) -> IpAddr {
     Ipv4Addr::new(10, 0, 0, machine as u8 + 1).into()
 }
 
-/// Where the rest of a machine is.
+/// Where its fencing daemon is.
 #[must_use]
-pub fn base_address(machine: MachineId) -> IpAddr {
+pub fn stonithd_address(machine: MachineId) -> IpAddr {
     Ipv4Addr::new(10, 0, 1, machine as u8 + 1).into()
+}
+
+/// Where its supervisor is.
+#[must_use]
+pub fn supervisor_address(machine: MachineId) -> IpAddr {
+    Ipv4Addr::new(10, 0, 3, machine as u8 + 1).into()
+}
+
+/// All three.
+#[must_use]
+pub fn addresses(machine: MachineId) -> [IpAddr; 3] {
+    [
+        address(machine),
+        stonithd_address(machine),
+        supervisor_address(machine),
+    ]
 }
 
 /// The place that answers for an address and a port of a machine.
 fn place(address: SocketAddr) -> SocketAddr {
     let ports = Ports::default();
-    match address {
-        SocketAddr::V4(v4) if v4.port() == ports.stonithd || v4.port() == ports.witness => {
-            let [.., last] = v4.ip().octets();
-            SocketAddr::new(Ipv4Addr::new(10, 0, 1, last).into(), v4.port())
-        }
-        other => other,
+    let of = machine(address.ip());
+    match address.port() {
+        port if port == ports.stonithd => SocketAddr::new(stonithd_address(of), port),
+        port if port == ports.witness => SocketAddr::new(supervisor_address(of), port),
+        _ => address,
     }
 }
 
@@ -57,41 +81,88 @@ fn machine(address: IpAddr) -> MachineId {
 
 /// What all connections have in common; clones are the same.
 #[derive(Clone, Debug, Default)]
-pub struct Wires(Arc<Mutex<Vec<Weak<Wire>>>>);
+pub struct Wires(Arc<Mutex<Everything>>);
 
-/// One connection, as both its ends see it.
+#[derive(Debug, Default)]
+struct Everything {
+    wires: Vec<Weak<Wire>>,
+    /// From a machine to another nothing passes.
+    cut: BTreeSet<(MachineId, MachineId)>,
+}
+
+/// One end of a connection: the machine it is on, and the other.
 #[derive(Debug)]
 struct Wire {
     machines: (MachineId, MachineId),
     broken: AtomicBool,
+    /// Nothing arrives here.
+    deaf: AtomicBool,
     waiting: Mutex<Vec<Waker>>,
+}
+
+impl Wire {
+    fn wake(&self) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.drain(..).for_each(Waker::wake);
+    }
 }
 
 impl Wires {
     /// Every connection between two machines has been silent for longer than TCP waits.
     pub fn time_out(&self, a: MachineId, b: MachineId) {
-        for wire in self.all().iter().filter_map(Weak::upgrade) {
+        for wire in self.open() {
             if wire.machines == (a, b) || wire.machines == (b, a) {
                 wire.broken.store(true, Ordering::SeqCst);
-                let mut waiting = wire.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-                waiting.drain(..).for_each(Waker::wake);
+                wire.wake();
             }
         }
     }
 
+    /// Nothing passes from one machine to another any more, or it does again.
+    pub fn cut_one_way(&self, from: MachineId, to: MachineId, cut: bool) {
+        match cut {
+            true => self.all().cut.insert((from, to)),
+            false => self.all().cut.remove(&(from, to)),
+        };
+        for wire in self.open() {
+            if wire.machines == (to, from) {
+                wire.deaf.store(cut, Ordering::SeqCst);
+                wire.wake();
+            }
+        }
+    }
+
+    /// Every direction that is cut.
+    #[must_use]
+    pub fn one_way_cuts(&self) -> Vec<(MachineId, MachineId)> {
+        self.all().cut.iter().copied().collect()
+    }
+
+    /// Whether a connection can come about: it needs both directions.
+    #[must_use]
+    pub fn both_ways(&self, a: MachineId, b: MachineId) -> bool {
+        let all = self.all();
+        !all.cut.contains(&(a, b)) && !all.cut.contains(&(b, a))
+    }
+
     fn add(&self, machines: (MachineId, MachineId)) -> Arc<Wire> {
+        let mut all = self.all();
         let wire = Arc::new(Wire {
             machines,
             broken: AtomicBool::new(false),
+            deaf: AtomicBool::new(all.cut.contains(&(machines.1, machines.0))),
             waiting: Mutex::default(),
         });
-        let mut all = self.all();
-        all.retain(|w| w.strong_count() > 0);
-        all.push(Arc::downgrade(&wire));
+        all.wires.retain(|w| w.strong_count() > 0);
+        all.wires.push(Arc::downgrade(&wire));
         wire
     }
 
-    fn all(&self) -> MutexGuard<'_, Vec<Weak<Wire>>> {
+    fn open(&self) -> Vec<Arc<Wire>> {
+        self.all().wires.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    fn all(&self) -> MutexGuard<'_, Everything> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -125,8 +196,12 @@ impl Network for SimulatedNetwork {
         address: SocketAddr,
         _from: Option<IpAddr>,
     ) -> io::Result<Box<dyn Stream>> {
+        let other = machine(address.ip());
+        while !self.wires.both_ways(self.own, other) {
+            sleep(KNOCK).await;
+        }
         let inner = turmoil::net::TcpStream::connect(place(address)).await?;
-        Ok(self.connection(inner, machine(address.ip())))
+        Ok(self.connection(inner, other))
     }
 
     fn listen(&self, address: SocketAddr) -> io::Result<Box<dyn Listener>> {
@@ -188,6 +263,15 @@ impl Connection {
         }
         Ok(())
     }
+
+    /// As [`Self::whole`]; pending while what is said at the other end does not arrive.
+    fn poll_hears(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        self.whole(cx)?;
+        match self.wire.deaf.load(Ordering::SeqCst) {
+            true => Poll::Pending,
+            false => Poll::Ready(Ok(())),
+        }
+    }
 }
 
 impl Stream for Connection {
@@ -196,7 +280,7 @@ impl Stream for Connection {
     }
 
     fn poll_peek(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.whole(cx)?;
+        ready!(self.poll_hears(cx))?;
         let mut byte = [0];
         let peeked = ready!(self.inner.poll_peek(cx, &mut ReadBuf::new(&mut byte)));
         Poll::Ready(peeked)
@@ -213,7 +297,7 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        self.whole(cx)?;
+        ready!(self.poll_hears(cx))?;
         Pin::new(&mut self.inner).poll_read(cx, buf)
     }
 }

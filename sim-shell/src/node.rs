@@ -1,18 +1,16 @@
-//! The programs of a machine, as turmoil runs them: crmd's real shell in one place, the ports that
-//! survive its end in the other.
+//! The programs of a machine, as turmoil runs them, each in a place of its own so that it can be killed
+//! alone: the real shells of crmd and stonithd, and a supervisor's port.
 
 use crate::{
     machine,
     network::{MachineId, SimulatedNetwork},
-    world::{Order, World},
+    world::{Order, Program, World},
 };
-use crmd::daemon::{Daemon, StartError};
+use crmd::daemon::StartError;
+use sim::truth::Truth;
 use std::{future::pending, time::Duration};
-use tokio::{io::AsyncReadExt, time::sleep};
-use transport::{
-    config::Ports,
-    net::{Listener, Network},
-};
+use tokio::time::sleep;
+use transport::{config::Config, config::Ports, net::Network};
 
 /// Between two looks whether a daemon may start.
 const LOOK: Duration = Duration::from_millis(5);
@@ -20,13 +18,13 @@ const LOOK: Duration = Duration::from_millis(5);
 /// crmd of a machine: started when the machine has power and its supervisor says so, then run until it
 /// ends or is killed by the harness, which throws this task away.
 pub(crate) async fn crmd(world: World, own: MachineId) -> turmoil::Result {
-    let config = loop {
-        if let Some(config) = may_start(&world, own) {
-            break config;
-        }
-        sleep(LOOK).await;
-    };
-    let started = Daemon::start_on(machine::machine(&world, own), &config).await;
+    let config = may_start(&world, own, Program::Crmd).await;
+    let place = world.lock().machines.get(own).map(|m| m.place());
+    if let Some(place) = place {
+        world.tell(&Truth::Lives(place));
+    }
+    let machine = machine::for_crmd(&world, own);
+    let started = crmd::daemon::Daemon::start_on(machine, &config).await;
     let reason = match started {
         Ok(daemon) => {
             let client = daemon.client();
@@ -41,58 +39,76 @@ pub(crate) async fn crmd(world: World, own: MachineId) -> turmoil::Result {
             format!("it did not start: {error}")
         }
     };
-    let machine = own;
-    world
-        .lock()
-        .orders
-        .push_back(Order::Ended { machine, reason });
+    ended(&world, own, Program::Crmd, reason).await
+}
+
+/// stonithd of a machine, likewise.
+pub(crate) async fn stonithd(world: World, own: MachineId) -> turmoil::Result {
+    let config = may_start(&world, own, Program::Stonithd).await;
+    let machine = machine::for_stonithd(&world, own);
+    let reason = match stonithd::Daemon::start_on(machine, &config).await {
+        Ok(daemon) => daemon.broken().await,
+        Err(error) => {
+            world.violated(format!(
+                "stonithd of node{} does not come up: {error}",
+                own + 1
+            ));
+            format!("it did not start: {error}")
+        }
+    };
+    ended(&world, own, Program::Stonithd, reason).await
+}
+
+async fn may_start(world: &World, own: MachineId, program: Program) -> Config {
+    loop {
+        if let Some(config) = config(world, own, program) {
+            return config;
+        }
+        sleep(LOOK).await;
+    }
+}
+
+fn config(world: &World, own: MachineId, program: Program) -> Option<Config> {
+    let now = turmoil::sim_elapsed()?;
+    let world = world.lock();
+    let machine = world.machines.get(own)?;
+    let starts = match program {
+        Program::Crmd => machine.crmd_starts,
+        Program::Stonithd => machine.stonithd_starts,
+    };
+    let may = machine.on && starts.is_some_and(|at| at <= now);
+    machine.config.clone().filter(|_| may)
+}
+
+async fn ended(world: &World, machine: MachineId, program: Program, reason: String) -> ! {
+    world.lock().orders.push_back(Order::Ended {
+        machine,
+        program,
+        reason,
+    });
     pending().await
 }
 
-fn may_start(world: &World, own: MachineId) -> Option<transport::config::Config> {
-    let now = turmoil::sim_elapsed()?;
-    let mut world = world.lock();
-    let machine = world.machines.get_mut(own)?;
-    if !machine.on || machine.starts_at.is_none_or(|at| at > now) {
-        return None;
-    }
-    machine.config.clone()
-}
-
-/// Only a disk whose power goes in this moment may keep a daemon from starting.
+/// Only a disk whose power goes in this moment, or that has no room, may keep a daemon from starting.
 fn judge(world: &World, own: MachineId, error: &StartError) {
     let excused = {
         let world = world.lock();
-        world.machines.get(own).is_some_and(|m| m.disk.is_out())
+        let disk = world.machines.get(own).map(|m| m.disk.clone());
+        disk.is_some_and(|d| d.is_out() || d.is_full())
     };
     if !excused {
         world.violated(format!("node{} does not come up: {error}", own + 1));
     }
 }
 
-/// The ports of the fencing daemon and the supervisor: they say that the machine lives.
-pub(crate) async fn base(world: World, own: MachineId) -> turmoil::Result {
+/// The port of the supervisor: it closes at once, and that says that the machine lives.
+pub(crate) async fn supervisor(world: World, own: MachineId) -> turmoil::Result {
     let network = SimulatedNetwork::new(own, world.lock().wires.clone());
-    loop {
-        let alive = world.lock().machines.get(own).is_some_and(|m| m.alive);
-        if alive {
-            break;
-        }
+    while !world.lock().machines.get(own).is_some_and(|m| m.alive) {
         sleep(LOOK).await;
     }
-    let ports = Ports::default();
-    let address = crate::network::base_address(own);
-    let fencing = network.listen((address, ports.stonithd).into())?;
-    let witness = network.listen((address, ports.witness).into())?;
-    tokio::join!(serve(fencing, true), serve(witness, false));
+    let address = crate::network::supervisor_address(own);
+    let witness = network.listen((address, Ports::default().witness).into())?;
+    while witness.accept().await.is_ok() {}
     Ok(())
-}
-
-/// Accepts; the fencing daemon then waits for the caller to speak, the supervisor closes at once.
-async fn serve(listener: Box<dyn Listener>, waits: bool) {
-    while let Ok((mut stream, _)) = listener.accept().await {
-        if waits {
-            tokio::spawn(async move { stream.read(&mut [0]).await.map(drop) });
-        }
-    }
 }

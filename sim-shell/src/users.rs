@@ -4,14 +4,16 @@
 
 use crate::{
     network::MachineId,
+    switches::{BMC, KIND, OUTLETS},
     world::{Order, World},
 };
 use crmd::Client;
 use crmd_core::{
     entry::Ports,
-    request::{CibChange, Request, Response},
+    request::{Request, Response},
     view::NodeView,
 };
+use sim::configuration::{self, change};
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::{sleep, timeout};
 
@@ -57,7 +59,9 @@ async fn administer(world: &World) {
         }
         until_online(world, machine + 1).await;
     }
-    for request in first_requests(count) {
+    let wiring = Wiring::draw(world, count);
+    tracing::info!("harness: {wiring:?}");
+    for request in first_requests(count, &wiring) {
         while !matches!(
             ask(world, 0, request.clone()).await,
             Some(Response::Cib { .. })
@@ -213,64 +217,78 @@ async fn view(world: &World, machine: MachineId) -> Option<NodeView> {
     timeout(LOOK, client.view()).await.ok()?.ok()
 }
 
-fn change(action: &str, section: &str, xml: String) -> Request {
-    Request::Cib(CibChange {
-        action: action.to_owned(),
-        section: Some(section.to_owned()),
-        xpath: None,
-        xml,
-        allow_create: true,
-        origin: "root/sim-shell".to_owned(),
-    })
+/// How the machines' power is wired up, and who may switch it.
+#[derive(Debug)]
+struct Wiring {
+    /// With a topology: both outlets together, then the controller; else the controller alone.
+    levels: bool,
+    /// The devices say themselves whom they can fence.
+    listed: bool,
+    /// Nodes that must not use a device.
+    bans: Vec<(&'static str, String)>,
 }
 
-fn first_requests(machines: usize) -> Vec<Request> {
-    let options = [
-        ("stonith-enabled", "true"),
-        ("no-quorum-policy", "stop"),
-        ("stonith-timeout", "10s"),
-        ("cluster-delay", "10s"),
-    ];
-    let nvpairs: String = options
-        .iter()
-        .map(|(n, v)| format!(r#"<nvpair id="opt-{n}" name="{n}" value="{v}"/>"#))
-        .collect();
-    let options = format!(
-        r#"<cluster_property_set id="cib-bootstrap-options">{nvpairs}</cluster_property_set>"#
-    );
+impl Wiring {
+    fn draw(world: &World, machines: usize) -> Self {
+        let levels = world.happens(600);
+        let listed = world.happens(300);
+        let devices: &[&str] = if levels { &OUTLETS } else { &[BMC] };
+        let mut bans = Vec::new();
+        for device in devices {
+            if world.happens(500) {
+                let node = world.draw(1..=machines as u64);
+                bans.push((*device, format!("node{node}")));
+            }
+        }
+        Self {
+            levels,
+            listed,
+            bans,
+        }
+    }
+
+    fn devices(&self, machines: usize) -> String {
+        let hosts: Vec<String> = match self.listed {
+            true => Vec::new(),
+            false => (1..=machines).map(|n| format!("node{n}")).collect(),
+        };
+        let outlets: &[&str] = if self.levels { &OUTLETS } else { &[] };
+        let ids = outlets.iter().chain(&[BMC]);
+        ids.map(|id| configuration::device(id, KIND, &hosts))
+            .collect()
+    }
+
+    fn topology(&self) -> String {
+        let outlets = OUTLETS.join(",");
+        let level = |index: u32, devices: &str| {
+            format!(
+                r#"<fencing-level id="level-{index}" target-pattern="node.*" index="{index}" devices="{devices}"/>"#
+            )
+        };
+        let levels = match self.levels {
+            true => [level(1, &outlets), level(2, BMC)].concat(),
+            false => String::new(),
+        };
+        format!("<fencing-topology>{levels}</fencing-topology>")
+    }
+
+    fn constraints(&self) -> String {
+        let bans = self.bans.iter().map(|(device, node)| {
+            format!(
+                r#"<rsc_location id="ban-{device}" rsc="{device}" node="{node}" score="-INFINITY"/>"#
+            )
+        });
+        format!("<constraints>{}</constraints>", bans.collect::<String>())
+    }
+}
+
+fn first_requests(machines: usize, wiring: &Wiring) -> Vec<Request> {
+    let names = RESOURCES.map(str::to_owned);
+    let resources = configuration::all(&wiring.devices(machines), &names);
     vec![
-        change("modify", "crm_config", options),
-        change("replace", "resources", resources(machines)),
+        change("modify", "crm_config", configuration::options("stop")),
+        change("replace", "resources", resources),
+        change("replace", "fencing-topology", wiring.topology()),
+        change("replace", "constraints", wiring.constraints()),
     ]
-}
-
-fn resources(machines: usize) -> String {
-    let hosts: Vec<String> = (1..=machines).map(|n| format!("node{n}")).collect();
-    let fencing = format!(
-        r#"<primitive id="fencing" class="stonith" type="fence_sim"><instance_attributes id="fencing-params"><nvpair id="fencing-hosts" name="pcmk_host_list" value="{}"/></instance_attributes>{}</primitive>"#,
-        hosts.join(" "),
-        operations("fencing", 20),
-    );
-    let primitives: String = RESOURCES
-        .iter()
-        .map(|id| {
-            let operations = operations(id, 6);
-            format!(r#"<primitive id="{id}" class="ocf" provider="heartbeat" type="Dummy">{operations}</primitive>"#)
-        })
-        .collect();
-    format!("<resources>{fencing}{primitives}</resources>")
-}
-
-fn operations(id: &str, monitor_s: u64) -> String {
-    let op = |name: &str, interval_s: u64, timeout_s: u64| {
-        format!(
-            r#"<op id="{id}-{name}-{interval_s}" name="{name}" interval="{interval_s}s" timeout="{timeout_s}s"/>"#
-        )
-    };
-    let list = [
-        op("start", 0, 5),
-        op("stop", 0, 5),
-        op("monitor", monitor_s, 4),
-    ];
-    format!("<operations>{}</operations>", list.concat())
 }

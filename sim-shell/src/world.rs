@@ -3,18 +3,22 @@
 
 use crate::{
     disk::Disk,
+    doors::Sockets,
     network::{MachineId, Wires},
 };
 use crmd::Client;
-use crmd_core::{command::FenceOrder, view::NodeView};
+use crmd_core::view::NodeView;
 use rand::{Rng, SeedableRng, rngs::StdRng};
+use sim::{
+    checkers::{self, Checker},
+    truth::{Place, Truth},
+};
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use tokio::sync::oneshot;
 use transport::config::Config;
 
 /// The shared world; clones are the same.
@@ -34,6 +38,10 @@ pub struct Inner {
     pub orders: VecDeque<Order>,
     /// Broken promises.
     pub violations: Vec<String>,
+    /// Those of places, told of everything that really happens.
+    pub checkers: Vec<Box<dyn Checker>>,
+    /// Broken on purpose: switches say "off" before they have acted.
+    pub switches_lie: bool,
     /// Faults have ended: from now on everything works.
     pub healed: bool,
     /// Nobody writes any more.
@@ -51,22 +59,37 @@ pub struct Inner {
 /// Something that only the harness can do, from outside of turmoil's step.
 #[derive(Debug)]
 pub enum Order {
-    /// A fencing device acts.
-    Fence {
-        /// What it was told.
-        order: FenceOrder,
-        /// Whether it worked, or why not.
-        reply: oneshot::Sender<Result<(), String>>,
+    /// A power switch was told to act.
+    Switch {
+        /// On which machine.
+        machine: MachineId,
+        /// Which switch.
+        device: String,
+        /// On, or off.
+        on: bool,
+        /// When it will.
+        after: Duration,
     },
     /// A daemon has ended; its supervisor starts it again.
     Ended {
         /// Where.
         machine: MachineId,
+        /// Which.
+        program: Program,
         /// Why.
         reason: String,
     },
     /// Switch a machine on for the first time.
     Boot(MachineId),
+}
+
+/// A daemon of a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Program {
+    /// The node daemon.
+    Crmd,
+    /// The fencing daemon.
+    Stonithd,
 }
 
 /// One machine.
@@ -84,8 +107,20 @@ pub struct Machine {
     pub on: bool,
     /// Its processes run, or its supervisor starts them; not so once all of them were killed.
     pub alive: bool,
-    /// The daemon may start from this moment on; nothing while it must not.
-    pub starts_at: Option<Duration>,
+    /// crmd may start from this moment on; nothing while it must not.
+    pub crmd_starts: Option<Duration>,
+    /// The same of stonithd.
+    pub stonithd_starts: Option<Duration>,
+    /// Switches that have cut its power.
+    pub off: BTreeSet<String>,
+    /// Switches that were told to since it was switched on.
+    pub told_off: BTreeSet<String>,
+    /// Until when each switch has something to do.
+    pub switch_busy: BTreeMap<String, Duration>,
+    /// It reaches no switch.
+    pub devices_cut: bool,
+    /// Its programs' sockets.
+    pub sockets: Sockets,
     /// Number of its present boot, from 1.
     pub life: u64,
     /// When it booted.
@@ -126,6 +161,8 @@ impl World {
             random,
             orders: VecDeque::new(),
             violations: Vec::new(),
+            checkers: checkers::of_places(),
+            switches_lie: false,
             healed: false,
             quiet: false,
             formed: false,
@@ -152,6 +189,25 @@ impl World {
         self.lock().random.random_ratio(permille, 1_000)
     }
 
+    /// Tells the checkers what really happened.
+    pub fn tell(&self, truth: &Truth) {
+        let now_ms = turmoil::sim_elapsed().unwrap_or_default().as_millis() as u64;
+        let mut world = self.lock();
+        let mut all = std::mem::take(&mut world.checkers);
+        drop(world);
+        for checker in &mut all {
+            if let Err(saw) = checker.see(now_ms, truth) {
+                self.violated(format!("{}: {saw}", checker.name()));
+            }
+        }
+        self.lock().checkers = all;
+    }
+
+    /// Breaks the switches' only promise from now on: a checker must notice.
+    pub fn let_switches_lie(&self) {
+        self.lock().switches_lie = true;
+    }
+
     /// A promise is broken; the same words are kept once.
     pub fn violated(&self, what: String) {
         tracing::error!("VIOLATION: {what}");
@@ -174,12 +230,11 @@ impl Inner {
         self.machines.iter().position(|m| m.name == node)
     }
 
-    /// Where else than on `here` a resource is active.
-    #[must_use]
-    pub fn active_elsewhere(&self, here: MachineId, resource: &str) -> Option<&str> {
-        let mut others = self.machines.iter().enumerate();
-        let found = others.find(|(number, m)| *number != here && m.active.contains(resource));
-        found.map(|(_, m)| m.name.as_str())
+    /// A switch was told to cut a machine's power.
+    pub fn told_off(&mut self, machine: MachineId, device: &str) {
+        if let Some(machine) = self.machines.get_mut(machine) {
+            machine.told_off.insert(device.to_owned());
+        }
     }
 }
 
@@ -193,7 +248,13 @@ impl Machine {
             disk: Disk::new(random.random()),
             on: false,
             alive: false,
-            starts_at: None,
+            crmd_starts: None,
+            stonithd_starts: None,
+            off: BTreeSet::new(),
+            told_off: BTreeSet::new(),
+            switch_busy: BTreeMap::new(),
+            devices_cut: false,
+            sockets: Sockets::default(),
             life: 0,
             booted_at: Duration::ZERO,
             calendar_ahead_s: random.random_range(-2..=2),
@@ -201,6 +262,12 @@ impl Machine {
             active: BTreeSet::new(),
             at_work: BTreeMap::new(),
         }
+    }
+
+    /// It in its present boot.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        (self.name.as_str().into(), self.life)
     }
 
     /// Its memory is gone, and with it everything that ran.

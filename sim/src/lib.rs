@@ -8,7 +8,7 @@ mod agents;
 mod character;
 pub mod checkers;
 mod clients;
-mod configuration;
+pub mod configuration;
 mod effects;
 mod faults;
 mod fencing;

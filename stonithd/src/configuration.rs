@@ -15,7 +15,7 @@ use std::{
 use stonithd_core::Input;
 use tokio::time::{sleep, timeout};
 use tonic::transport::Channel;
-use transport::config::Config;
+use transport::{config::Config, local::Door};
 
 /// Largest configuration.
 const MAX_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
@@ -72,11 +72,11 @@ pub(crate) fn from_files(config: &Config, peers: &Peers, events: &Events) {
 }
 
 /// Follows crmd for ever.
-pub(crate) async fn follow(config: Config, peers: Peers, events: Events) {
+pub(crate) async fn follow(config: Config, crmd: Door, peers: Peers, events: Events) {
     let reconnect = Duration::from_millis(config.timing.reconnect_interval_ms);
     let mut away = Away::default();
     loop {
-        match watch(&config, &peers, &events, &mut away).await {
+        match watch(&config, &crmd, &peers, &events, &mut away).await {
             Ok(()) => tracing::info!("crmd has ended the conversation; asking again"),
             Err(reason) => away.tell(&reason),
         }
@@ -114,14 +114,12 @@ impl Away {
 
 async fn watch(
     config: &Config,
+    crmd: &Door,
     peers: &Peers,
     events: &Events,
     away: &mut Away,
 ) -> Result<(), String> {
-    let socket = config.paths.crmd_socket();
-    let channel = transport::local::connect(&socket, config.timing.local_connect_timeout_ms)
-        .await
-        .map_err(|e| e.to_string())?;
+    let channel = crmd.connect().await.map_err(|e| e.to_string())?;
     let mut client = LocalClient::new(channel.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let watching = client.watch(WatchRequest { status: false }).await;
     let mut documents = watching.map_err(|e| e.message().to_owned())?.into_inner();

@@ -2,13 +2,12 @@
 
 use crate::{
     configuration,
-    driver::{Driver, now},
+    driver::Driver,
+    machine::Machine,
     peers::Peers,
-    plugin::Plugins,
     service::{Callers, Service},
 };
 use proto::fencing::fencing_server::FencingServer;
-use std::path::PathBuf;
 use stonithd_core::{Fencer, Settings};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -21,13 +20,10 @@ use transport::{
     config::{Config, ConfigError},
     identity::{Identity, IdentityError},
     life::{self, LifeError},
-    local::{LocalError, LocalListener},
+    local::{Door, LocalError},
     lock::{self, Lock, LockError},
     tls::{Connector, ListenError, PeerListener},
 };
-
-/// Where fence agents are.
-const AGENT_DIRS: &[&str] = &["/usr/sbin", "/usr/local/sbin"];
 
 /// Why the daemon did not start.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +57,14 @@ impl Daemon {
     /// # Errors
     /// What stands in the way, with file or address.
     pub async fn start(config: &Config) -> Result<Self, StartError> {
+        Self::start_on(Machine::real(), config).await
+    }
+
+    /// Starts it on this machine.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn start_on(machine: Machine, config: &Config) -> Result<Self, StartError> {
         let life = life::begin(&config.paths.state_dir, &config.paths.run_dir)?;
         let lock = lock::acquire(&config.paths.lock_file("stonithd"))?;
         let identity = Identity::load(
@@ -68,25 +72,30 @@ impl Daemon {
             &config.node.name,
             &config.cluster.id,
         )?;
-        let connector = Connector::new(&identity, &config.timing)?;
+        let network = machine.network.clone();
         let addresses = config.bind_sockets(config.ports.stonithd);
-        let peer_listener = PeerListener::bind(&addresses, &identity, &config.timing)?;
-        let local_listener = LocalListener::bind(&config.paths.stonithd_socket())?;
+        let peer_listener =
+            PeerListener::bind_over(&*network, &addresses, &identity, &config.timing)?;
+        let local_listener = machine.doors.listen(&config.paths.stonithd_socket())?;
+        let connector = Connector::new(&identity, &config.timing)?.over(network);
+        let crmd = Door::new(
+            machine.doors.clone(),
+            config.paths.crmd_socket(),
+            config.timing.local_connect_timeout_ms,
+        );
 
         let (events, queue) = mpsc::unbounded_channel();
         let peers = Peers::new(connector);
-        let plugins = Plugins::new(AGENT_DIRS.iter().map(PathBuf::from).collect());
         let fencer = Fencer::new(&config.node.name, Settings::default());
-        let driver = Driver::new(fencer, plugins.clone(), peers.clone(), events.clone());
+        let driver = Driver::new(fencer, &machine, peers.clone(), events.clone());
         configuration::from_files(config, &peers, &events);
         let service = Service {
             callers: Callers::Local,
             events: events.clone(),
-            plugins,
+            plugin: machine.plugin,
             node: config.node.name.clone(),
             life: life.clone(),
-            crmd_socket: config.paths.crmd_socket(),
-            connect_timeout_ms: config.timing.local_connect_timeout_ms,
+            crmd: crmd.clone(),
         };
         let for_peers = Service {
             callers: Callers::Peers,
@@ -97,13 +106,13 @@ impl Daemon {
             tokio::spawn(driver.run(queue)),
             tokio::spawn(serve(service, local_listener, failed.clone())),
             tokio::spawn(serve(for_peers, peer_listener, failed)),
-            tokio::spawn(configuration::follow(config.clone(), peers, events)),
+            tokio::spawn(configuration::follow(config.clone(), crmd, peers, events)),
         ];
         tracing::info!(
             node = config.node.name,
             cluster = config.cluster.name,
             life = life.number,
-            at_ms = now().mono_ms,
+            at_ms = machine.clock.now().mono_ms,
             version = env!("CARGO_PKG_VERSION"),
             "stonithd runs"
         );

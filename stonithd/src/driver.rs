@@ -1,15 +1,14 @@
 //! The core with its clock: takes events in, carries commands out. Dull on purpose.
 
-use crate::{peers::Peers, plugin::Plugins};
-use proto::fencing::{Device, HistoryEntry};
-use rustix::time::{ClockId, clock_gettime};
-use std::{
-    collections::BTreeMap,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+use crate::{
+    machine::{Clock, Machine, Plugin},
+    peers::Peers,
 };
+use proto::fencing::{Device, HistoryEntry};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use stonithd_core::{
-    Call, CallResult, ClientId, Command, Fencer, HistoryState, Input, Now, Reply, Request,
-    Severity, Verb,
+    Call, CallResult, ClientId, Command, Fencer, HistoryState, Input, Reply, Request, Severity,
+    Verb,
 };
 use tokio::{
     sync::{mpsc, oneshot},
@@ -49,7 +48,8 @@ pub(crate) enum Event {
 /// See the module.
 pub(crate) struct Driver {
     fencer: Fencer,
-    plugins: Plugins,
+    clock: Arc<dyn Clock>,
+    plugin: Arc<dyn Plugin>,
     peers: Peers,
     events: Events,
     waiting: BTreeMap<ClientId, oneshot::Sender<Reply>>,
@@ -57,10 +57,11 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
-    pub(crate) fn new(fencer: Fencer, plugins: Plugins, peers: Peers, events: Events) -> Self {
+    pub(crate) fn new(fencer: Fencer, machine: &Machine, peers: Peers, events: Events) -> Self {
         Self {
             fencer,
-            plugins,
+            clock: machine.clock.clone(),
+            plugin: machine.plugin.clone(),
             peers,
             events,
             waiting: BTreeMap::new(),
@@ -77,7 +78,7 @@ impl Driver {
                     Some(event) => event,
                     None => return,
                 },
-                () = until(due) => Event::Input(Input::Tick),
+                () = until(&*self.clock, due) => Event::Input(Input::Tick),
             };
             self.event(event);
             while let Some(command) = self.fencer.poll_command() {
@@ -88,13 +89,13 @@ impl Driver {
 
     fn event(&mut self, event: Event) {
         match event {
-            Event::Input(input) => self.fencer.handle(now(), input),
+            Event::Input(input) => self.fencer.handle(self.clock.now(), input),
             Event::Request { request, reply } => {
                 self.last_client += 1;
                 let client = self.last_client;
                 self.waiting.insert(client, reply);
                 self.fencer
-                    .handle(now(), Input::Request { client, request });
+                    .handle(self.clock.now(), Input::Request { client, request });
             }
             // Whoever does not wait for an answer any more does not get one.
             Event::Devices(reply) => {
@@ -166,15 +167,16 @@ impl Driver {
     }
 
     fn call(&self, run: u64, call: Call) {
-        let (plugins, events) = (self.plugins.clone(), self.events.clone());
+        let (plugin, events) = (self.plugin.clone(), self.events.clone());
+        let clock = self.clock.clone();
         tokio::spawn(async move {
-            let before = now().mono_ms;
-            let result = plugins.call(&call).await;
+            let before = clock.now().mono_ms;
+            let result = plugin.call(&call).await;
             tracing::debug!(
                 device = call.device,
                 action = call.action,
                 target = call.target,
-                took_ms = now().mono_ms - before,
+                took_ms = clock.now().mono_ms - before,
                 ?result,
                 "device called"
             );
@@ -184,14 +186,14 @@ impl Driver {
 }
 
 /// What a monitor of a device says.
-pub(crate) async fn monitor(plugins: &Plugins, call: &Call) -> Result<(), String> {
+pub(crate) async fn monitor(plugin: &dyn Plugin, call: &Call) -> Result<(), String> {
     let mut call = call.clone();
-    let mut result = plugins.call(&call).await;
+    let mut result = plugin.call(&call).await;
     if result == CallResult::Unsupported {
         // Without a monitor of its own a device shows that it works by its list.
         call.verb = Verb::List;
         Verb::List.word().clone_into(&mut call.action);
-        result = plugins.call(&call).await;
+        result = plugin.call(&call).await;
     }
     match result {
         CallResult::Failed(reason) => Err(reason),
@@ -218,19 +220,14 @@ fn entry(e: &stonithd_core::HistoryEntry) -> HistoryEntry {
 }
 
 /// Waits for a moment of the core's clock; for ever, if there is none.
-async fn until(due_ms: Option<u64>) {
+async fn until(clock: &dyn Clock, due_ms: Option<u64>) {
     match due_ms {
-        Some(due) => sleep(Duration::from_millis(due.saturating_sub(now().mono_ms))).await,
+        Some(due) => {
+            sleep(Duration::from_millis(
+                due.saturating_sub(clock.now().mono_ms),
+            ))
+            .await
+        }
         None => std::future::pending().await,
-    }
-}
-
-/// The core's clocks: one counts through suspend, the other is the calendar.
-pub(crate) fn now() -> Now {
-    let mono = clock_gettime(ClockId::Boottime);
-    let wall = SystemTime::now().duration_since(UNIX_EPOCH);
-    Now {
-        mono_ms: mono.tv_sec as u64 * 1_000 + mono.tv_nsec as u64 / 1_000_000,
-        wall_s: wall.map_or(0, |d| d.as_secs() as i64),
     }
 }

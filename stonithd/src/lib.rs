@@ -6,6 +6,7 @@
 mod configuration;
 mod daemon;
 mod driver;
+pub mod machine;
 mod peers;
 mod plugin;
 mod service;

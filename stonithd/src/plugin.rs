@@ -6,45 +6,50 @@ mod lab;
 mod ssh;
 
 use futures::future::BoxFuture;
-use std::{path::PathBuf, sync::Arc};
+use std::{fmt::Debug, path::PathBuf};
 use stonithd_core::{Call, CallResult};
 
 /// What the compiled-in fencing over ssh says of itself (`stonith_admin --metadata --agent ssh`).
 pub use ssh::METADATA as SSH_METADATA;
 
 /// One way to speak to devices. A call ends within its `timeout_ms`.
-pub(crate) trait Plugin: Send + Sync {
+pub trait Plugin: Debug + Send + Sync {
     /// Carries out one call.
     fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, CallResult>;
 }
 
-/// All ways there are.
-#[derive(Clone)]
+/// All ways that are shipped.
+#[derive(Debug)]
 pub(crate) struct Plugins {
-    lab: Arc<lab::Lab>,
-    ssh: Arc<ssh::Ssh>,
-    agents: Arc<agent::Agents>,
+    lab: lab::Lab,
+    ssh: ssh::Ssh,
+    agents: agent::Agents,
 }
 
 impl Plugins {
     /// Fence agents are looked for in these directories, in this order.
     pub(crate) fn new(agent_dirs: Vec<PathBuf>) -> Self {
         Self {
-            lab: Arc::new(lab::Lab),
-            ssh: Arc::new(ssh::Ssh),
-            agents: Arc::new(agent::Agents::new(agent_dirs)),
+            lab: lab::Lab,
+            ssh: ssh::Ssh,
+            agents: agent::Agents::new(agent_dirs),
         }
     }
 
-    /// Carries out one call of a device.
-    pub(crate) async fn call(&self, call: &Call) -> CallResult {
-        match call.kind.as_str() {
-            "lab" => self.lab.call(call).await,
-            "ssh" | "external/ssh" => self.ssh.call(call).await,
+    fn speaks(&self, kind: &str) -> &dyn Plugin {
+        match kind {
+            "lab" => &self.lab,
+            "ssh" | "external/ssh" => &self.ssh,
             // Somebody's own agent of that name goes before ours.
-            "fence_ssh" if !self.agents.has(&call.kind) => self.ssh.call(call).await,
-            _ => self.agents.call(call).await,
+            "fence_ssh" if !self.agents.has(kind) => &self.ssh,
+            _ => &self.agents,
         }
+    }
+}
+
+impl Plugin for Plugins {
+    fn call<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, CallResult> {
+        self.speaks(&call.kind).call(call)
     }
 }
 

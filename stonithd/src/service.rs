@@ -2,7 +2,7 @@
 
 use crate::{
     driver::{self, Event, Events},
-    plugin::Plugins,
+    machine::Plugin,
 };
 use crmd_core::request::{RefusalKind, Request as CoreRequest, Response as CoreResponse};
 use proto::{
@@ -13,11 +13,11 @@ use proto::{
     },
     local::{CallRequest, local_client::LocalClient},
 };
-use std::{path::PathBuf, time::Duration};
+use std::{sync::Arc, time::Duration};
 use stonithd_core::{Reply, Request as CoreFenceRequest};
 use tokio::sync::oneshot;
 use tonic::{Extensions, Request, Response, Status};
-use transport::life::HostLife;
+use transport::{life::HostLife, local::Door};
 
 /// Time-out of what a person asks for without naming one.
 const DEFAULT_ASK_TIMEOUT_MS: u64 = 120_000;
@@ -42,11 +42,11 @@ pub(crate) enum Callers {
 pub(crate) struct Service {
     pub(crate) callers: Callers,
     pub(crate) events: Events,
-    pub(crate) plugins: Plugins,
+    pub(crate) plugin: Arc<dyn Plugin>,
     pub(crate) node: String,
     pub(crate) life: HostLife,
-    pub(crate) crmd_socket: PathBuf,
-    pub(crate) connect_timeout_ms: u64,
+    /// The way to crmd of this node.
+    pub(crate) crmd: Door,
 }
 
 impl Service {
@@ -72,11 +72,9 @@ impl Service {
         };
         let request = core_request(&ask, timeout_ms, caller)?;
         let request = serde_json::to_vec(&request).map_err(|e| Status::internal(e.to_string()))?;
-        let channel = transport::local::connect(&self.crmd_socket, self.connect_timeout_ms)
-            .await
-            .map_err(|e| {
-                Status::unavailable(format!("{e}; fencing is decided together with crmd"))
-            })?;
+        let channel = self.crmd.connect().await.map_err(|e| {
+            Status::unavailable(format!("{e}; fencing is decided together with crmd"))
+        })?;
         let call = CallRequest {
             request,
             timeout_ms: timeout_ms + ANSWER_MARGIN_MS,
@@ -266,7 +264,7 @@ impl Fencing for Service {
             .ok_or_else(|| {
                 Status::not_found(format!("{} has no fence device '{named}'", self.node))
             })?;
-        let result = driver::monitor(&self.plugins, &call).await;
+        let result = driver::monitor(&*self.plugin, &call).await;
         Ok(Response::new(MonitorReply {
             ok: result.is_ok(),
             reason: result.err().unwrap_or_default(),

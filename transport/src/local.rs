@@ -12,8 +12,10 @@
 //! # Ok(()) }
 //! ```
 
+mod door;
+
 use crate::durable::FileError;
-use hyper_util::rt::TokioIo;
+pub use door::{Door, Doors, Pipe, connect, kernel};
 use nix::unistd::{Gid, Group, Uid, User, chown, getgrouplist};
 use std::{
     ffi::CString,
@@ -21,7 +23,6 @@ use std::{
     os::unix::fs::{FileTypeExt, PermissionsExt},
     path::{Path, PathBuf},
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -32,10 +33,7 @@ use tokio::{
     task::JoinSet,
     time::{sleep, timeout},
 };
-use tonic::{
-    Extensions, Status,
-    transport::{Channel, Endpoint, Uri, server::Connected},
-};
+use tonic::{Extensions, Status, transport::server::Connected};
 use tracing::warn;
 
 /// Members of this group may act as root does (as with Pacemaker).
@@ -155,6 +153,15 @@ pub struct LocalListener {
 }
 
 impl LocalListener {
+    /// Connections that come from elsewhere than a Unix socket, with callers already known.
+    #[must_use]
+    pub fn of(incoming: mpsc::Receiver<LocalStream>) -> Self {
+        Self {
+            incoming,
+            _accepting: JoinSet::new(),
+        }
+    }
+
     /// Listens at `path` (mode 0660, group haclient if there is one). A socket that nobody listens
     /// on any more is replaced. Must be called within a tokio runtime.
     ///
@@ -253,14 +260,22 @@ async fn identify(inner: UnixStream) -> Option<LocalStream> {
         pid: credentials.pid(),
         in_group,
     };
-    Some(LocalStream { inner, caller })
+    Some(LocalStream::new(Box::new(inner), caller))
 }
 
 /// One accepted connection.
 #[derive(Debug)]
 pub struct LocalStream {
-    inner: UnixStream,
+    inner: Box<dyn Pipe>,
     caller: Caller,
+}
+
+impl LocalStream {
+    /// `caller` is at its other end, by the word of whoever made the connection.
+    #[must_use]
+    pub fn new(inner: Box<dyn Pipe>, caller: Caller) -> Self {
+        Self { inner, caller }
+    }
 }
 
 impl Connected for LocalStream {
@@ -296,48 +311,6 @@ impl AsyncWrite for LocalStream {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_shutdown(cx)
-    }
-}
-
-/// A channel to a daemon of this node. It connects again by itself when the daemon was restarted;
-/// the first connection is made here, so that a daemon that is not there is told at once.
-///
-/// # Errors
-/// Not running, not permitted, or silent.
-pub async fn connect(path: &Path, deadline_ms: u64) -> Result<Channel, LocalError> {
-    let limit = Duration::from_millis(deadline_ms);
-    let silent = |_| LocalError::Silent {
-        daemon: daemon_of(path),
-        path: path.to_owned(),
-        ms: deadline_ms,
-    };
-    let first = timeout(limit, UnixStream::connect(path))
-        .await
-        .map_err(silent)?
-        .map_err(|e| told(path, e))?;
-    let mut first = Some(first);
-    let path: Arc<Path> = path.into();
-    let again = path.clone();
-    let connector = tower::service_fn(move |_: Uri| {
-        let (first, path) = (first.take(), again.clone());
-        async move {
-            let stream = match first {
-                Some(stream) => stream,
-                None => UnixStream::connect(&*path).await?,
-            };
-            Ok::<_, io::Error>(TokioIo::new(stream))
-        }
-    });
-    let endpoint = Endpoint::from_static("http://local.systole");
-    let channel = timeout(limit, endpoint.connect_with_connector(connector)).await;
-    match channel {
-        Ok(Ok(channel)) => Ok(channel),
-        Ok(Err(_)) => Err(told(&path, io::ErrorKind::ConnectionRefused.into())),
-        Err(_) => Err(LocalError::Silent {
-            daemon: daemon_of(&path),
-            path: path.to_path_buf(),
-            ms: deadline_ms,
-        }),
     }
 }
 

@@ -169,6 +169,11 @@ pub(crate) fn test(tally: Tally) -> Tally {
             lying_disks: true,
             ..ShellArgs::default()
         },
+        ShellArgs {
+            runs: 4,
+            lying_switches: true,
+            ..ShellArgs::default()
+        },
     ];
     for args in shells {
         tally = simulate::sim_shell(&args, tally);

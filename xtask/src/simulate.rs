@@ -33,6 +33,12 @@ pub(crate) struct SimArgs {
 /// Runs until a mutation must have been noticed.
 const MUTATION_RUNS: &str = "300";
 
+/// Features of sim-shell that break what only the shells show.
+const SHELL_MUTATIONS: [&str; 1] = ["break-unproven-off"];
+
+/// Runs of the shells until a mutation must have been noticed.
+const SHELL_MUTATION_RUNS: &str = "4";
+
 /// Runs simulated clusters, or the mutations.
 pub(crate) fn sim(args: &SimArgs, mut tally: Tally) -> Tally {
     if args.mutations {
@@ -41,6 +47,12 @@ pub(crate) fn sim(args: &SimArgs, mut tally: Tally) -> Tally {
             tally.check(
                 &format!("checker {checker} fails on broken code"),
                 mutation(&feature, &checker),
+            );
+        }
+        for feature in SHELL_MUTATIONS {
+            tally.check(
+                &format!("shells with {feature} are noticed"),
+                shell_mutation(feature),
             );
         }
         return tally;
@@ -78,6 +90,9 @@ pub(crate) struct ShellArgs {
     /// Break the disks' promise on purpose, and expect that it is noticed.
     #[arg(long)]
     pub(crate) lying_disks: bool,
+    /// Have power switches say "off" before they have acted, and expect that it is noticed.
+    #[arg(long, conflicts_with = "lying_disks")]
+    pub(crate) lying_switches: bool,
 }
 
 impl Default for ShellArgs {
@@ -88,6 +103,7 @@ impl Default for ShellArgs {
             twice: false,
             show: false,
             lying_disks: false,
+            lying_switches: false,
         }
     }
 }
@@ -102,15 +118,17 @@ pub(crate) fn sim_shell(args: &ShellArgs, mut tally: Tally) -> Tally {
         ("--twice", args.twice),
         ("--show", args.show),
         ("--lying-disks", args.lying_disks),
+        ("--lying-switches", args.lying_switches),
     ] {
         if wanted {
             command.arg(option);
         }
     }
     let outcome = run::run(&mut command, Show::Everything, 4 * BUILD);
-    let what = match args.lying_disks {
-        true => "disks that lose what was synced are noticed",
-        false => "clusters of real shells keep every promise",
+    let what = match (args.lying_disks, args.lying_switches) {
+        (true, _) => "disks that lose what was synced are noticed",
+        (_, true) => "switches that say \"off\" too early are noticed",
+        _ => "clusters of real shells keep every promise",
     };
     tally.check(what, outcome.ok);
     tally
@@ -130,6 +148,14 @@ fn mutation(feature: &str, checker: &str) -> bool {
         "--",
     ]);
     command.args(["--runs", MUTATION_RUNS, "--expect-violation", checker]);
+    run::run(&mut command, Show::OnlyFailure, BUILD).ok
+}
+
+fn shell_mutation(feature: &str) -> bool {
+    let mut command = cargo(&["run", "--release", "--locked", "--quiet"]);
+    command
+        .args(["-p", "sim-shell", "--features", feature, "--"])
+        .args(["--runs", SHELL_MUTATION_RUNS, "--expect-violation"]);
     run::run(&mut command, Show::OnlyFailure, BUILD).ok
 }
 

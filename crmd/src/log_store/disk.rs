@@ -2,7 +2,7 @@
 //! was not synced.
 
 use redb::{Builder, Database, DatabaseError};
-use std::{fmt::Debug, path::Path, sync::Arc, time::Duration};
+use std::{fmt::Debug, io, path::Path, sync::Arc, time::Duration};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -23,6 +23,15 @@ pub trait SimulatedDisk: Debug + Send + Sync {
 
     /// How long the next write takes.
     fn delay(&self) -> Duration;
+
+    /// Sets space aside for a day when it is full.
+    ///
+    /// # Errors
+    /// There is no room.
+    fn set_aside(&self) -> io::Result<()>;
+
+    /// Gives that space free: whether there was some.
+    fn release(&self) -> bool;
 }
 
 impl Disk {

@@ -1,6 +1,7 @@
 //! Room on the disk: some is set aside, so that what a recovery has to write still finds a place when
 //! the disk is full (protocol.md, 5); and what the rest of the daemon may know of the disk.
 
+use super::disk::Disk;
 use std::{
     fs::{self, File},
     io::{self, Write as _},
@@ -66,6 +67,7 @@ impl Health {
 /// The space set aside; owned by the writer.
 #[derive(Debug)]
 pub(super) struct Space {
+    disk: Disk,
     reserve: PathBuf,
     /// The reserve is there.
     held: bool,
@@ -73,20 +75,14 @@ pub(super) struct Space {
 }
 
 impl Space {
-    /// Beside this log. Nothing is set aside yet.
-    pub(super) fn new(log: &Path, health: Health) -> Self {
+    /// Beside this log on this disk. Nothing is set aside yet.
+    pub(super) fn new(log: &Path, disk: &Disk, health: Health) -> Self {
         Self {
+            disk: disk.clone(),
             reserve: log.with_extension("reserve"),
             held: false,
             health,
         }
-    }
-
-    /// A simulated disk is never full.
-    pub(super) fn endless(log: &Path, health: Health) -> Self {
-        let held = true;
-        let space = Self::new(log, health);
-        Self { held, ..space }
     }
 
     /// The disk was full, or is.
@@ -99,16 +95,19 @@ impl Space {
         if self.held {
             return;
         }
-        match room(&self.reserve).and_then(|()| fill(&self.reserve)) {
+        let done = match &self.disk {
+            Disk::Simulated(disk) => disk.set_aside(),
+            Disk::Files => room(&self.reserve)
+                .and_then(|()| fill(&self.reserve))
+                .inspect_err(|_| drop(fs::remove_file(&self.reserve))),
+        };
+        match done {
             Ok(()) => {
                 self.held = true;
                 self.health.state().trouble = None;
                 self.health.stir();
             }
-            Err(error) => {
-                let _ = fs::remove_file(&self.reserve);
-                self.say(&error);
-            }
+            Err(error) => self.say(&error),
         }
     }
 
@@ -116,7 +115,10 @@ impl Space {
     pub(super) fn release(&mut self, error: &redb::Error) -> bool {
         self.say(error);
         self.held = false;
-        fs::remove_file(&self.reserve).is_ok()
+        match &self.disk {
+            Disk::Simulated(disk) => disk.release(),
+            Disk::Files => fs::remove_file(&self.reserve).is_ok(),
+        }
     }
 
     /// A write begins.
@@ -199,7 +201,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("raft.redb");
         let health = Health::default();
-        let mut space = Space::new(&log, health.clone());
+        let mut space = Space::new(&log, &Disk::Files, health.clone());
         space.set_aside();
         assert!(!space.is_short());
         let reserve = dir.path().join("raft.reserve");
@@ -216,7 +218,11 @@ mod tests {
     #[test]
     fn without_a_directory_nothing_is_set_aside_and_it_is_said() {
         let health = Health::default();
-        let mut space = Space::new(Path::new("/nonexistent/raft.redb"), health.clone());
+        let mut space = Space::new(
+            Path::new("/nonexistent/raft.redb"),
+            &Disk::Files,
+            health.clone(),
+        );
         space.set_aside();
         assert!(space.is_short());
         assert!(health.trouble().is_some());

@@ -128,28 +128,43 @@ impl Writer {
         mut wake: UnboundedReceiver<()>,
     ) {
         let mut kept: Vec<Write> = Vec::new();
-        while wake.recv().await.is_some() {
+        loop {
+            match tokio::time::timeout(self.patience(), wake.recv()).await {
+                Ok(Some(())) => {}
+                Ok(None) => return,
+                Err(_) => {
+                    self.space.set_aside();
+                    continue;
+                }
+            }
             self.space.begin();
             tokio::time::sleep(disk.delay()).await;
-            self.write_waiting(&mut kept, &queue);
+            if let Some(batch) = waiting(&mut kept, &queue) {
+                let result = loop {
+                    match self.attempt(&batch) {
+                        Some(result) => break result,
+                        None => tokio::time::sleep(RETRY).await,
+                    }
+                };
+                report_all(batch, &result);
+            }
             self.space.end();
+        }
+    }
+
+    /// How long to wait for a write before a look at the disk.
+    fn patience(&self) -> Duration {
+        match self.space.is_short() {
+            true => LOOK,
+            false => Duration::MAX,
         }
     }
 
     /// Writes and reports what was kept and what waits in the queue, all together.
     fn write_waiting(&mut self, kept: &mut Vec<Write>, queue: &mpsc::Receiver<Write>) {
-        kept.extend(queue.try_iter());
-        // A commit position alone is not worth an fsync: it waits for company.
-        if kept
-            .iter()
-            .all(|w| matches!(w, Write::Value { done: None, .. }))
-        {
-            return;
-        }
-        let batch = std::mem::take(kept);
-        let result = self.write(&batch).map_err(|e| e.to_string());
-        for write in batch {
-            report(write, &result);
+        if let Some(batch) = waiting(kept, queue) {
+            let result = self.write(&batch);
+            report_all(batch, &result);
         }
     }
 
@@ -172,18 +187,28 @@ impl Writer {
     fn write(&mut self, batch: &[Write]) -> Result<(), redb::Error> {
         self.space.begin();
         let result = loop {
-            match self.try_write(batch) {
-                Err(error) if is_full(&error) => {
-                    self.database = None;
-                    if !self.space.release(&error) {
-                        thread::sleep(RETRY);
-                    }
-                }
-                other => break other,
+            match self.attempt(batch) {
+                Some(result) => break result,
+                None => thread::sleep(RETRY),
             }
         };
         self.space.end();
         result
+    }
+
+    /// Nothing if the disk is full, even without the space set aside.
+    fn attempt(&mut self, batch: &[Write]) -> Option<Result<(), redb::Error>> {
+        loop {
+            match self.try_write(batch) {
+                Err(error) if is_full(&error) => {
+                    self.database = None;
+                    if !self.space.release(&error) {
+                        return None;
+                    }
+                }
+                other => return Some(other),
+            }
+        }
     }
 
     fn try_write(&mut self, batch: &[Write]) -> Result<(), redb::Error> {
@@ -243,6 +268,21 @@ fn put(transaction: &WriteTransaction, write: &Write) -> Result<(), redb::Error>
         }
     }
     Ok(())
+}
+
+/// What was kept and what waits in the queue. A commit position alone is not worth an fsync: it is kept
+/// until it has company.
+fn waiting(kept: &mut Vec<Write>, queue: &mpsc::Receiver<Write>) -> Option<Vec<Write>> {
+    kept.extend(queue.try_iter());
+    let alone = |w: &Write| matches!(w, Write::Value { done: None, .. });
+    (!kept.iter().all(alone)).then(|| std::mem::take(kept))
+}
+
+fn report_all(batch: Vec<Write>, result: &Result<(), redb::Error>) {
+    let result = result.as_ref().map(|()| ()).map_err(ToString::to_string);
+    for write in batch {
+        report(write, &result);
+    }
 }
 
 fn report(write: Write, result: &Result<(), String>) {

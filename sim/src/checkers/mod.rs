@@ -14,7 +14,7 @@ use crate::truth::Truth;
 use std::fmt;
 
 /// Watches one promise.
-pub trait Checker: fmt::Debug {
+pub trait Checker: fmt::Debug + Send {
     /// Its name on the command line.
     fn name(&self) -> &'static str;
 
@@ -46,6 +46,15 @@ pub(crate) fn all() -> Vec<Box<dyn Checker>> {
         Box::<one_coordinator::OneCoordinator>::default(),
         Box::<acknowledged_lost::AcknowledgedLost>::default(),
         Box::<convergence::Convergence>::default(),
+    ]
+}
+
+/// Those that need to be told of agents, power and proofs only: where resources are, and may be.
+#[must_use]
+pub fn of_places() -> Vec<Box<dyn Checker>> {
+    vec![
+        Box::<never_active_twice::NeverActiveTwice>::default(),
+        Box::<start_before_down::StartBeforeDown>::default(),
     ]
 }
 

@@ -5,7 +5,10 @@ use proto::local::{
     local_server::{Local, LocalServer},
 };
 use std::time::Instant;
-use tonic::{Request, Response, transport::Server};
+use tonic::{
+    Request, Response,
+    transport::{Channel, Server},
+};
 
 /// Answers a query with the caller.
 struct Echo;
