@@ -630,7 +630,7 @@ mod tests {
             lease_ms: 0,
             storage_failing: false,
         };
-        let mut beats = |m: &mut Membership, now_ms| {
+        let beats = |m: &mut Membership, now_ms| {
             let mut out = Vec::new();
             m.beat_if_due(now_ms, &content, &mut out);
             !out.is_empty()
