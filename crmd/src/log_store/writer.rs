@@ -279,7 +279,10 @@ fn waiting(kept: &mut Vec<Write>, queue: &mpsc::Receiver<Write>) -> Option<Vec<W
 }
 
 fn report_all(batch: Vec<Write>, result: &Result<(), redb::Error>) {
-    let result = result.as_ref().map(|()| ()).map_err(ToString::to_string);
+    let result = match result {
+        Ok(()) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    };
     for write in batch {
         report(write, &result);
     }
