@@ -3,6 +3,7 @@
 use crate::{
     assign,
     colocation::{self, Select},
+    explain::record::{self, Cause},
     history_ops::base_name,
     instances,
     model::{Cluster, Kind, NodeIx, Role, RscIx},
@@ -27,6 +28,7 @@ pub(crate) fn add_scores(c: &mut Cluster, clone: RscIx) {
             };
             if let Some(entry) = c.rscs[instance].allowed.get_mut(node).filter(|_| score > 0) {
                 entry.score = score::add(score, entry.score);
+                record::added_for(c, instance, node, score, Cause::Promotion);
             }
             if score > c.rscs[instance].promotion_priority {
                 c.rscs[instance].promotion_priority = score;
