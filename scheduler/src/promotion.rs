@@ -212,6 +212,7 @@ fn sort(c: &mut Cluster, clone: RscIx) -> Vec<RscIx> {
             }
             if let Some(entry) = c.rscs[clone].allowed.get_mut(node) {
                 entry.score = score::add(score, entry.score);
+                record::added_for(c, clone, node, score, Cause::Promotion);
             }
         }
     }
@@ -261,7 +262,9 @@ fn add_wishes(c: &mut Cluster, clone: RscIx, other: RscIx, ix: usize, factor: f3
     c.rscs[clone].updating_nodes = true;
     colocation::add_colocated(c, other, clone, &mut table, Some(ix), factor, select);
     c.rscs[clone].updating_nodes = false;
+    let before = record::snapshot(c, clone);
     c.rscs[clone].allowed = table;
+    record::changed(c, clone, before, &Cause::Wish(ix));
 }
 
 fn require_tickets(c: &mut Cluster, clone: RscIx) {
@@ -272,9 +275,11 @@ fn require_tickets(c: &mut Cluster, clone: RscIx) {
             .get(&u.ticket)
             .is_some_and(|t| t.granted && !t.standby);
         if u.role == Role::Promoted && !held {
+            let before = record::snapshot(c, clone);
             for (_, entry) in c.rscs[clone].allowed.entries_mut() {
                 entry.score = -INFINITY;
             }
+            record::changed(c, clone, before, &Cause::Named("__loss_of_ticket__".into()));
         }
     }
 }

@@ -35,6 +35,8 @@ pub(crate) enum Cause {
     Remote,
     /// It was found active too often.
     MultipleActive,
+    /// The node has too little room: what, needed, free.
+    Capacity(Vec<(String, i64, i64)>),
 }
 
 /// Why a node takes no (further) instance.
@@ -245,6 +247,22 @@ fn representative(c: &Cluster, primary: RscIx, score: i32) -> Option<RscIx> {
         }
         Kind::Group if c.is_group_colocated(primary) => r.children.first().copied(),
         _ => None,
+    }
+}
+
+/// The node that was banned just now has too little room.
+pub(crate) fn too_small(c: &mut Cluster, node: NodeIx, needs: &BTreeMap<String, i64>) {
+    let Some(recorder) = &mut c.explain else {
+        return;
+    };
+    let room = &c.nodes[node].utilization;
+    let short = needs.iter().filter_map(|(name, need)| {
+        let free = room.get(name).copied().unwrap_or(0);
+        (free < *need).then(|| (name.clone(), *need, free))
+    });
+    let short = short.collect();
+    if let Some(last) = recorder.log.last_mut() {
+        last.cause = Cause::Capacity(short);
     }
 }
 
