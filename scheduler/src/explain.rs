@@ -7,6 +7,7 @@
 mod describe;
 mod obstacles;
 pub(crate) mod record;
+mod roles;
 
 use cib::Element;
 
@@ -38,6 +39,8 @@ pub struct Explanation {
     pub blockers: Vec<Reason>,
     /// Every node, sorted by name.
     pub nodes: Vec<NodeReasons>,
+    /// Of a promotable clone: each instance that is placed, and whether it is promoted, in the order of promotion.
+    pub promotion: Vec<NodeReasons>,
     /// What it will be put on, but is not before something else has happened (a node is fenced).
     pub waits: Vec<Reason>,
 }
@@ -64,6 +67,8 @@ pub struct NodeReasons {
     pub score: Option<i32>,
     /// It will be there.
     pub is_chosen: bool,
+    /// It would be there if what [`Explanation::blockers`] tells did not keep it from it.
+    pub is_wanted: bool,
     /// What the score is made of, in the order in which it was added. The sum, with infinities absorbing, is the score.
     pub contributions: Vec<Contribution>,
     /// Why it will not be there; empty if it will.
@@ -127,6 +132,8 @@ kinds! {
     Dependent = "dependent-colocation",
     /// It is in a group with others.
     Group = "group-member",
+    /// As many instances are promoted as may be.
+    PromotedMax = "promoted-max",
     /// Its agent's promotion score.
     Promotion = "promotion-score",
     /// It failed there as often as migration-threshold lets it.
@@ -309,6 +316,7 @@ fn explanation(c: &mut Cluster, rsc: RscIx, plan: &[report::Planned]) -> Explana
         out.nodes.push(row);
     }
     obstacles::compare(c, &mut out);
+    out.promotion = roles::promotion(c, rsc);
     out
 }
 
@@ -407,9 +415,7 @@ fn node_reasons(c: &mut Cluster, rsc: RscIx, lead: RscIx, node: NodeIx) -> NodeR
     let all = instances(c, rsc);
     let on = |c: &Cluster, i: &RscIx| {
         let part = leader(c, *i);
-        runs_on(c, part)
-            .filter(|(n, _)| *n == node)
-            .map(|_| part)
+        runs_on(c, part).filter(|(n, _)| *n == node).map(|_| part)
     };
     let here = all.iter().find_map(|i| on(c, i));
     let everything_placed = all.len() > 1 && runs_on(c, lead).is_some();
@@ -428,6 +434,7 @@ fn node_reasons(c: &mut Cluster, rsc: RscIx, lead: RscIx, node: NodeIx) -> NodeR
         instance: c.rscs[who].id.clone(),
         score,
         is_chosen: here.is_some(),
+        is_wanted: here.is_none() && c.rscs[who].assigned == Some(node),
         contributions,
         blockers: Vec::new(),
     };

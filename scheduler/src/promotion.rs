@@ -151,15 +151,21 @@ pub(crate) fn set_roles(c: &mut Cluster, clone: RscIx) {
             Role::Started | Role::Unknown => {
                 let priority = promotion_score(c, instance, node).unwrap_or(-1);
                 c.rscs[instance].promotion_priority = priority;
+                record::priority(c, instance, priority, Cause::Promotion);
             }
-            Role::Unpromoted | Role::Stopped => c.rscs[instance].promotion_priority = -INFINITY,
+            Role::Unpromoted | Role::Stopped => {
+                c.rscs[instance].promotion_priority = -INFINITY;
+                record::priority(c, instance, -INFINITY, Cause::Named("target-role".into()));
+            }
             Role::Promoted => {}
         }
         promoted_locations(c, instance, instance, node);
         promoted_locations(c, clone, instance, node);
         for ix in colocation::this_with(c, instance) {
             let primary = c.colocations[ix].primary;
+            let was = c.rscs[instance].promotion_priority;
             colocation::apply(c, instance, primary, ix, true);
+            record::priority_moved(c, instance, was, Cause::With(ix));
         }
         c.rscs[instance].sort_index = c.rscs[instance].promotion_priority;
         if next == Role::Promoted {
@@ -193,7 +199,9 @@ fn promoted_locations(c: &mut Cluster, holder: RscIx, instance: RscIx, node: Nod
             .map(|(_, s)| *s);
         if let Some(score) = found {
             let r = &mut c.rscs[instance];
-            r.promotion_priority = score::add(r.promotion_priority, score);
+            let was = r.promotion_priority;
+            r.promotion_priority = score::add(was, score);
+            record::priority_moved(c, instance, was, Cause::Location(ix));
         }
     }
 }

@@ -32,9 +32,17 @@ fn reasons_add_up_to_the_scores_of_every_recorded_case() {
         let now_s = recorded.unwrap_or(1_790_000_000);
         let run = scheduler::run_with(&cib, now_s, asked);
         let without = scheduler::run_with(&cib, now_s, plain);
-        assert_eq!(run.graph, without.graph, "{}: asking why changes the plan", path.display());
+        assert_eq!(
+            run.graph,
+            without.graph,
+            "{}: asking why changes the plan",
+            path.display()
+        );
         assert_eq!(run.scores, without.scores, "{}", path.display());
-        let scores = run.scores.iter().filter(|l| l.contains(" allocation score on "));
+        let scores = run
+            .scores
+            .iter()
+            .filter(|l| l.contains(" allocation score on "));
         let scores: Vec<&String> = scores.collect();
         assert_eq!(scores.len(), run.score_sums.len(), "{}", path.display());
         for (score, sum) in scores.into_iter().zip(&run.score_sums) {

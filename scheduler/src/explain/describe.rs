@@ -56,6 +56,46 @@ fn moved(c: &Cluster, rsc: RscIx, node: NodeIx) -> Vec<Moved> {
     }
 }
 
+/// What the priority of an instance is made of, as far as it is its own.
+pub(super) fn priorities(c: &mut Cluster, rsc: RscIx, node: NodeIx) -> Vec<Contribution> {
+    let all = c.explain.as_ref().map(|r| r.priority_of(rsc).to_vec());
+    let all = all.unwrap_or_default().into_iter();
+    let parts = all.map(|(amount, cause)| {
+        let reason = match (&amount, &cause) {
+            (Amount::Set(-1), Cause::Promotion) => {
+                let name = format!("master-{}", base(c, rsc));
+                let text = "its agent has set no promotion score here";
+                Reason::new(Why::Promotion, text).id(name)
+            }
+            (_, Cause::Named(_)) => {
+                let text = "target-role keeps it from being promoted";
+                Reason::new(Why::TargetRole, text).id("target-role")
+            }
+            _ => reason(c, rsc, node, &cause),
+        };
+        // It begins anew, but it is added to what the clone brings along.
+        let amount = match amount {
+            Amount::Set(score) if cause == Cause::Promotion => Amount::Add(score),
+            amount => amount,
+        };
+        contribution(&amount, reason)
+    });
+    parts.collect()
+}
+
+/// What others want of the promoted instances of a clone, and the tickets promotion needs.
+pub(super) fn role_wishes(c: &mut Cluster, clone: RscIx, node: NodeIx) -> Vec<Contribution> {
+    let all: Vec<Moved> = match &c.explain {
+        None => Vec::new(),
+        Some(recorder) => recorder.of_roles(clone).cloned().collect(),
+    };
+    let here = all
+        .into_iter()
+        .filter(|m| m.node == node && m.cause != Cause::Promotion);
+    here.map(|m| contribution(&m.amount, reason(c, clone, node, &m.cause)))
+        .collect()
+}
+
 /// The score of a collective before its instances were placed.
 pub(super) fn shown_score(c: &Cluster, rsc: RscIx, node: NodeIx) -> Option<i32> {
     c.rscs[rsc].allowed.get(node)?;
@@ -155,11 +195,7 @@ fn fail_count(c: &mut Cluster, rsc: RscIx, node: NodeIx) -> Reason {
     );
     let mut reason = Reason::new(Why::FailCount, text).about(node);
     reason.id = Some(format!("fail-count-{name}"));
-    reason.amounts = vec![(
-        "migration-threshold".to_owned(),
-        count.into(),
-        limit.into(),
-    )];
+    reason.amounts = vec![("migration-threshold".to_owned(), count.into(), limit.into())];
     reason
 }
 
@@ -252,7 +288,11 @@ fn rule(c: &Cluster, rule: &str) -> Reason {
     let end = parts.find_map(|e| e.attr("end").filter(|_| e.name() == "date_expression"));
     let mut text = format!("rule {rule}");
     if id.starts_with("cli-") {
-        let made = if id.starts_with("cli-ban-") { "ban" } else { "move" };
+        let made = if id.starts_with("cli-ban-") {
+            "ban"
+        } else {
+            "move"
+        };
         text.push_str(&format!(", made by crm_resource --{made}"));
     }
     if let Some(end) = end {
@@ -268,8 +308,12 @@ fn discovery(c: &Cluster, rsc: RscIx) -> Reason {
     let mut at = Some(rsc);
     let text = "resource-discovery is exclusive, and not for this node";
     while let Some(rsc) = at {
-        let mut mine = c.rscs[rsc].locations.iter().map(|ix| (*ix, &c.locations[*ix]));
-        let exclusive = |l: &crate::model::Location| l.discover == crate::model::Discover::Exclusive;
+        let mut mine = c.rscs[rsc]
+            .locations
+            .iter()
+            .map(|ix| (*ix, &c.locations[*ix]));
+        let exclusive =
+            |l: &crate::model::Location| l.discover == crate::model::Discover::Exclusive;
         if let Some((ix, _)) = mine.find(|(_, l)| exclusive(l)) {
             let found = location(c, ix);
             return Reason {
@@ -351,7 +395,8 @@ fn crowded(c: &Cluster, rsc: RscIx, crowd: Crowd) -> Reason {
             Reason::new(Why::CloneBanned, text).about(owner)
         }
         Crowd::Full => {
-            let text = format!("the node has as many instances of {owner} as clone-node-max lets it");
+            let text =
+                format!("the node has as many instances of {owner} as clone-node-max lets it");
             Reason::new(Why::CloneNodeMax, text)
                 .id("clone-node-max")
                 .about(owner)
@@ -364,7 +409,9 @@ pub(super) fn clone_max(c: &Cluster, rsc: RscIx) -> Reason {
     let max = c.rscs[top].clone.max;
     let owner = c.rscs[top].id.clone();
     let text = format!("{owner} has as many instances as clone-max ({max}) lets it");
-    let mut reason = Reason::new(Why::CloneMax, text).id("clone-max").about(owner);
+    let mut reason = Reason::new(Why::CloneMax, text)
+        .id("clone-max")
+        .about(owner);
     reason.amounts = vec![("clone-max".to_owned(), i64::from(max) + 1, max.into())];
     reason
 }
@@ -386,5 +433,8 @@ pub(super) fn of_op(c: &Cluster, rsc: RscIx, node: NodeIx, op: &Element) -> Stri
         _ => String::new(),
     };
     let node = &c.nodes[node].name;
-    format!("{what} of {} failed on {node} (rc {rc}{told})", plain(c, rsc))
+    format!(
+        "{what} of {} failed on {node} (rc {rc}{told})",
+        plain(c, rsc)
+    )
 }

@@ -58,9 +58,7 @@ pub(super) fn of_resource(c: &mut Cluster, rsc: RscIx) -> Vec<Reason> {
 fn unwanted(c: &Cluster, rsc: RscIx) -> Option<Reason> {
     let configured = c.rscs[rsc].meta.get("target-role");
     let stopped = configured.is_some_and(|role| role.eq_ignore_ascii_case("stopped"));
-    let told = |m: &super::record::Moved| {
-        matches!(&m.cause, super::record::Cause::Named(why) if &**why == "target-role")
-    };
+    let told = |m: &super::record::Moved| matches!(&m.cause, super::record::Cause::Named(why) if &**why == "target-role");
     let recorder = c.explain.as_ref()?;
     (stopped || recorder.of(rsc).any(told)).then(|| describe::stopped(c, rsc))
 }
@@ -134,11 +132,13 @@ fn blocked(c: &Cluster, rsc: RscIx) -> Reason {
         return Reason::new(Why::Blocked, "a failure blocks it");
     };
     let what = describe::of_op(c, *rsc, *node, op);
-    let why = match op.attr("operation") {
-        Some("stop") if !c.options.fencing => {
-            ", and without fencing nothing can be done about a failed stop"
-        }
-        _ => ", and on-fail is block",
+    let name = op.attr("operation").unwrap_or_default();
+    let mut ops = c.rscs[*rsc].ops.iter().filter(|op| op.name == name);
+    let said = ops.any(|op| op.xml.attr("on-fail") == Some("block"));
+    let why = if name == "stop" && !c.options.fencing && !said {
+        ", and without fencing nothing can be done about a failed stop"
+    } else {
+        ", and on-fail is block"
     };
     let text = format!("{what}{why}: the cluster leaves it alone until it is cleaned up");
     Reason::new(Why::Blocked, text).about(c.nodes[*node].name.clone())
@@ -152,6 +152,12 @@ fn lost_ticket(c: &Cluster, rsc: RscIx) -> Option<Reason> {
     let text = format!("ticket {} was lost, and loss-policy is freeze", u.ticket);
     let reason = Reason::new(Why::Ticket, text).id(&*u.id);
     Some(reason.about(u.ticket.clone()))
+}
+
+/// Why an operation of a primitive that is planned cannot be done.
+pub(super) fn cannot(c: &Cluster, rsc: RscIx, task: Task) -> Option<Reason> {
+    let act = find_actions(c, rsc, task, 0).into_iter().next()?;
+    unrunnable(c, rsc, act)
 }
 
 /// Why an action cannot be done.
@@ -312,7 +318,12 @@ pub(super) fn of_node(
         }
         return out;
     }
-    let general = [Why::TargetRole, Why::FailureStop, Why::Ticket, Why::Unmanaged];
+    let general = [
+        Why::TargetRole,
+        Why::FailureStop,
+        Why::Ticket,
+        Why::Unmanaged,
+    ];
     let bans = row.contributions.iter().filter(|part| {
         let why = part.reason.why;
         let told = why == Why::Offline && !out.is_empty();
@@ -384,15 +395,23 @@ pub(super) fn compare(c: &Cluster, out: &mut Explanation) {
                 format!("{name} has INFINITY, this node {}", show_score(score))
             } else {
                 let more = best.saturating_sub(score);
-                format!("{name} has {}, {more} more than this node", show_score(best))
+                format!(
+                    "{name} has {}, {more} more than this node",
+                    show_score(best)
+                )
             };
             Reason::new(Why::Outscored, text)
         } else if score == best {
-            let text = format!("{name} has the same score, and was taken because {}", tie(c));
+            let text = format!(
+                "{name} has the same score, and was taken because {}",
+                tie(c)
+            );
             Reason::new(Why::Tie, text)
-        } else {
-            let text = format!("{name} was taken for another part of it");
+        } else if out.blockers.is_empty() {
+            let text = format!("{name} was taken for what it is part of");
             Reason::new(Why::Other, text)
+        } else {
+            continue;
         };
         row.blockers.push(reason.about(name.clone()));
     }
@@ -400,7 +419,9 @@ pub(super) fn compare(c: &Cluster, out: &mut Explanation) {
 
 fn tie(c: &Cluster) -> &'static str {
     match c.options.placement {
-        crate::options::Placement::Balanced => "it has more room, or less runs there, or it comes first by name",
+        crate::options::Placement::Balanced => {
+            "it has more room, or less runs there, or it comes first by name"
+        }
         crate::options::Placement::Minimal => "it runs there already, or it comes first by name",
         _ => "less was placed there, or it runs there already, or it comes first by name",
     }

@@ -74,6 +74,8 @@ pub(crate) struct Moved {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Recorder {
     log: Vec<Moved>,
+    /// What moved the priority of instances that could be promoted.
+    priorities: BTreeMap<RscIx, Vec<(Amount, Cause)>>,
     /// How far the log was when a resource's scores were final, or shown last.
     shown: BTreeMap<RscIx, usize>,
     /// Score lines as `crm_simulate -s` has them, made of what was written down alone.
@@ -84,6 +86,18 @@ impl Recorder {
     /// What moved the scores of a resource, in order.
     pub(crate) fn of(&self, rsc: RscIx) -> impl Iterator<Item = &Moved> {
         self.log.iter().filter(move |m| m.rsc == rsc)
+    }
+
+    /// What moved the priority of an instance that could be promoted.
+    pub(crate) fn priority_of(&self, rsc: RscIx) -> &[(Amount, Cause)] {
+        self.priorities.get(&rsc).map_or(&[], Vec::as_slice)
+    }
+
+    /// What moved the scores of a clone after its instances were placed: who is promoted.
+    pub(crate) fn of_roles(&self, rsc: RscIx) -> impl Iterator<Item = &Moved> {
+        let begin = self.shown.get(&rsc).copied().unwrap_or(self.log.len());
+        let log = self.log.get(begin..).unwrap_or_default();
+        log.iter().filter(move |m| m.rsc == rsc)
     }
 
     /// As [`Self::of`], up to when its scores were shown: a clone's table becomes something else afterwards.
@@ -263,6 +277,23 @@ pub(crate) fn too_small(c: &mut Cluster, node: NodeIx, needs: &BTreeMap<String, 
     let short = short.collect();
     if let Some(last) = recorder.log.last_mut() {
         last.cause = Cause::Capacity(short);
+    }
+}
+
+/// The priority of an instance begins with this.
+pub(crate) fn priority(c: &mut Cluster, rsc: RscIx, priority: i32, cause: Cause) {
+    if let Some(recorder) = &mut c.explain {
+        let first = (Amount::Set(priority), cause);
+        recorder.priorities.insert(rsc, vec![first]);
+    }
+}
+
+/// The priority of an instance was moved from `was` to what it is.
+pub(crate) fn priority_moved(c: &mut Cluster, rsc: RscIx, was: i32, cause: Cause) {
+    let is = c.rscs[rsc].promotion_priority;
+    if let (Some(recorder), Some(amount)) = (&mut c.explain, difference(was, is)) {
+        let all = recorder.priorities.entry(rsc).or_default();
+        all.push((amount, cause));
     }
 }
 

@@ -348,6 +348,12 @@ fn ban_everywhere(c: &mut Cluster, rsc: RscIx) {
     };
     for node in 0..c.nodes.len() {
         c.rscs[top].allowed.entry(node, 0).score = -INFINITY;
-        record::set(c, top, node, -INFINITY, record::Cause::Named("fatal-error".into()));
+        record::set(
+            c,
+            top,
+            node,
+            -INFINITY,
+            record::Cause::Named("fatal-error".into()),
+        );
     }
 }
