@@ -263,24 +263,36 @@ pub fn outcome(cib: &Element, now_s: i64, resource: &str) -> Option<Vec<Place>> 
     Some(decided(&c, rsc))
 }
 
-/// Ids of all resources that people configured, members of groups included, that are not (or not completely) where
-/// they could be: stopped primitives, and clones and bundles with fewer instances than nodes they may be on.
+/// Explains every resource that people configured: members of groups one by one, clones and bundles as a whole.
 #[must_use]
-pub fn idle(cib: &Element, now_s: i64) -> Vec<String> {
-    let mut c = read(cib, now_s);
+pub fn everything(cib: &Element, now_s: i64) -> Vec<Explanation> {
+    those(cib, now_s, |_, _| true)
+}
+
+/// As [`everything`], of the resources that do not run (of a bundle: not all of its replicas).
+#[must_use]
+pub fn idle(cib: &Element, now_s: i64) -> Vec<Explanation> {
+    those(cib, now_s, |c, rsc| {
+        let running = decided(c, rsc).len();
+        let is_short = c.rscs[rsc].kind == Kind::Bundle && running < instances(c, rsc).len();
+        running == 0 || is_short
+    })
+}
+
+fn those(cib: &Element, now_s: i64, wanted: impl Fn(&Cluster, RscIx) -> bool) -> Vec<Explanation> {
+    let mut c = read_for(cib, now_s, true);
     decide(&mut c);
     produce::build(&mut c);
+    let plan = report::transition(&mut c);
     let top = c.top.iter().copied().filter(|rsc| !c.rscs[*rsc].removed);
-    let whole = top.flat_map(|rsc| match c.rscs[rsc].kind {
+    let all = top.flat_map(|rsc| match c.rscs[rsc].kind {
         Kind::Group => c.rscs[rsc].children.clone(),
         _ => vec![rsc],
     });
-    let idle = whole.filter(|rsc| {
-        let parts = instances(&c, *rsc);
-        let running = decided(&c, *rsc).len();
-        running == 0 || c.rscs[*rsc].kind == Kind::Bundle && running < parts.len()
-    });
-    idle.map(|rsc| c.rscs[rsc].id.clone()).collect()
+    let all: Vec<RscIx> = all.filter(|rsc| wanted(&c, *rsc)).collect();
+    all.into_iter()
+        .map(|rsc| explanation(&mut c, rsc, &plan))
+        .collect()
 }
 
 fn explanation(c: &mut Cluster, rsc: RscIx, plan: &[report::Planned]) -> Explanation {

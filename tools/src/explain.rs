@@ -28,6 +28,9 @@ struct Arguments {
     /// Why it is, or is not, on this node.
     #[arg(long, value_name = "NODE", requires = "resource")]
     on: Option<String>,
+    /// Why it is, or is not, promoted (there).
+    #[arg(long, requires = "resource")]
+    promoted: bool,
     /// Suppose this first; may be given again. For example 'node-offline NODE', 'standby NODE', 'without CONSTRAINT',
     /// 'resource-fail RESOURCE NODE', 'quorum no', 'ticket-grant TICKET', 'option NAME=VALUE'.
     #[arg(long = "if", value_name = "CHANGE")]
@@ -79,7 +82,12 @@ impl Tool for Arguments {
             return Ok(self.overview(&supposed, now_s, output));
         };
         let before = (!edits.is_empty()).then_some(&cib);
-        let answer = answer(&supposed, before, now_s, resource, self.on.as_deref())?;
+        let question = Question {
+            resource,
+            on: self.on.as_deref(),
+            promoted: self.promoted,
+        };
+        let answer = answer(&supposed, before, now_s, &question)?;
         let answer = Answer { edits, ..answer };
         if output.is_xml() {
             output.element(tell::xml(&answer, &supposed));
@@ -113,11 +121,7 @@ impl Arguments {
 
     /// A line for each resource that does not run.
     fn overview(&self, cib: &Element, now_s: i64, output: &mut Output) -> u8 {
-        let idle = explain::idle(cib, now_s);
-        let all = idle
-            .iter()
-            .filter_map(|resource| explain::explain(cib, now_s, resource));
-        let all: Vec<Explanation> = all.collect();
+        let all = explain::idle(cib, now_s);
         if self.json {
             output.line(&tell::overview_json(&all));
         } else if all.is_empty() {
@@ -134,6 +138,13 @@ impl Arguments {
         }
         exit::OK
     }
+}
+
+/// What is asked.
+struct Question<'a> {
+    resource: &'a str,
+    on: Option<&'a str>,
+    promoted: bool,
 }
 
 /// Everything there is to say.
@@ -156,9 +167,9 @@ fn answer(
     cib: &Element,
     before: Option<&Element>,
     now_s: i64,
-    resource: &str,
-    on: Option<&str>,
+    question: &Question,
 ) -> Result<Answer, Failure> {
+    let Question { resource, on, .. } = *question;
     let explained = |cib: &Element| {
         let missing = || Failure::no_such(format!("there is no resource '{resource}'"));
         explain::explain(cib, now_s, resource).ok_or_else(missing)
@@ -171,7 +182,11 @@ fn answer(
         let text = format!("there is no node '{node}'; there are {}", all.join(", "));
         return Err(Failure::no_such(text));
     }
-    let goal = remedy::goal(&explanation, on);
+    if question.promoted && explanation.promotion.is_empty() && !explanation.decided.is_empty() {
+        let text = format!("'{resource}' is no promotable clone: ask without --promoted");
+        return Err(Failure::usage(text));
+    }
+    let goal = remedy::goal(&explanation, on, question.promoted);
     let case = Case {
         cib,
         now_s,
@@ -216,7 +231,12 @@ pub(crate) fn in_words(
     on: Option<&str>,
     output: &mut Output,
 ) -> Result<(), Failure> {
-    let answer = answer(cib, None, now_s, resource, on)?;
+    let question = Question {
+        resource,
+        on,
+        promoted: false,
+    };
+    let answer = answer(cib, None, now_s, &question)?;
     tell::text(&answer, cib, output);
     Ok(())
 }

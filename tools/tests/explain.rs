@@ -15,6 +15,8 @@ struct Case {
     name: &'static str,
     resource: &'static str,
     on: Option<&'static str>,
+    /// Whether it is asked why it is (not) promoted.
+    promoted: bool,
     /// Scores by node.
     scores: &'static [(&'static str, &'static str)],
     /// Kind of the reason that blocks it, where (or everywhere), and the id it names.
@@ -30,6 +32,7 @@ const CASES: &[Case] = &[
         name: "location-rule",
         resource: "web",
         on: Some("beta"),
+        promoted: false,
         scores: &[("alpha", "0"), ("beta", "-INFINITY")],
         blocker: ("location", Some("beta"), Some("web-needs-a-fast-disk")),
         remedy: &["without web-needs-a-fast-disk"],
@@ -39,6 +42,7 @@ const CASES: &[Case] = &[
         name: "ban-for-a-while",
         resource: "web",
         on: Some("alpha"),
+        promoted: false,
         scores: &[("alpha", "-INFINITY"), ("beta", "-INFINITY")],
         blocker: ("location", Some("alpha"), Some("cli-ban-web-on-alpha")),
         remedy: &["without cli-ban-web-on-alpha"],
@@ -48,6 +52,7 @@ const CASES: &[Case] = &[
         name: "migration-threshold",
         resource: "web",
         on: Some("alpha"),
+        promoted: false,
         scores: &[("alpha", "-INFINITY"), ("beta", "0")],
         blocker: ("fail-count", Some("alpha"), Some("fail-count-web")),
         remedy: &["forget-failures web alpha"],
@@ -57,6 +62,7 @@ const CASES: &[Case] = &[
         name: "anti-colocation",
         resource: "cache",
         on: None,
+        promoted: false,
         scores: &[("alpha", "-INFINITY"), ("beta", "0")],
         blocker: ("colocation", Some("alpha"), Some("cache-not-with-db")),
         remedy: &["without cache-not-with-db"],
@@ -66,6 +72,7 @@ const CASES: &[Case] = &[
         name: "colocation-with-stopped",
         resource: "web",
         on: None,
+        promoted: false,
         scores: &[("alpha", "-INFINITY"), ("beta", "-INFINITY")],
         blocker: ("colocation", Some("beta"), Some("web-with-db")),
         remedy: &["meta db target-role=Started"],
@@ -75,6 +82,7 @@ const CASES: &[Case] = &[
         name: "stickiness",
         resource: "web",
         on: Some("beta"),
+        promoted: false,
         scores: &[("alpha", "200"), ("beta", "100")],
         blocker: ("lower-score", Some("beta"), None),
         remedy: &["move web beta"],
@@ -84,6 +92,7 @@ const CASES: &[Case] = &[
         name: "standby",
         resource: "web",
         on: None,
+        promoted: false,
         scores: &[("alpha", "0"), ("beta", "-INFINITY")],
         blocker: ("node-standby", Some("alpha"), None),
         remedy: &["unstandby alpha"],
@@ -93,6 +102,7 @@ const CASES: &[Case] = &[
         name: "ordering",
         resource: "web",
         on: None,
+        promoted: false,
         scores: &[("alpha", "0"), ("beta", "0")],
         blocker: ("ordering", None, Some("db-then-web")),
         remedy: &["without db-needs-storage"],
@@ -102,6 +112,7 @@ const CASES: &[Case] = &[
         name: "group-stopped",
         resource: "web",
         on: None,
+        promoted: false,
         scores: &[("alpha", "-INFINITY"), ("beta", "-INFINITY")],
         blocker: ("target-role", None, Some("target-role")),
         remedy: &["meta shop target-role=Started"],
@@ -111,6 +122,7 @@ const CASES: &[Case] = &[
         name: "too-little-room",
         resource: "web",
         on: None,
+        promoted: false,
         scores: &[("alpha", "-INFINITY"), ("beta", "-INFINITY")],
         blocker: ("utilization", Some("beta"), None),
         remedy: &["capacity alpha memory=4096"],
@@ -120,6 +132,7 @@ const CASES: &[Case] = &[
         name: "ticket",
         resource: "web",
         on: None,
+        promoted: false,
         scores: &[("alpha", "-INFINITY"), ("beta", "-INFINITY")],
         blocker: ("ticket", None, Some("web-needs-site")),
         remedy: &["ticket-grant site"],
@@ -129,6 +142,7 @@ const CASES: &[Case] = &[
         name: "no-quorum",
         resource: "web",
         on: None,
+        promoted: false,
         scores: &[("alpha", "0"), ("beta", "0"), ("gamma", "0")],
         blocker: ("no-quorum", None, Some("no-quorum-policy")),
         remedy: &["node-online beta", "quorum yes"],
@@ -138,6 +152,7 @@ const CASES: &[Case] = &[
         name: "stop-failed",
         resource: "db",
         on: Some("beta"),
+        promoted: false,
         scores: &[("alpha", "-INFINITY"), ("beta", "100")],
         blocker: ("failure-block", None, None),
         remedy: &["cleanup db alpha"],
@@ -147,6 +162,7 @@ const CASES: &[Case] = &[
         name: "clone-max",
         resource: "cache-clone",
         on: Some("gamma"),
+        promoted: false,
         scores: &[("alpha", "1"), ("beta", "1"), ("gamma", "-INFINITY")],
         blocker: ("clone-max", Some("gamma"), Some("clone-max")),
         remedy: &["meta cache-clone clone-max=3"],
@@ -156,6 +172,7 @@ const CASES: &[Case] = &[
         name: "two-things",
         resource: "web",
         on: None,
+        promoted: false,
         scores: &[("alpha", "0"), ("beta", "-INFINITY")],
         blocker: ("location", Some("beta"), Some("web-not-on-beta")),
         remedy: &["unstandby alpha", "capacity alpha memory=4096"],
@@ -165,10 +182,41 @@ const CASES: &[Case] = &[
         name: "fencing",
         resource: "web",
         on: None,
+        promoted: false,
         scores: &[("alpha", "0"), ("beta", "0")],
         blocker: ("node-unclean", Some("alpha"), None),
         remedy: &["fenced alpha"],
         after: &["beta"],
+    },
+    Case {
+        name: "promotable",
+        resource: "db-clone",
+        on: Some("beta"),
+        promoted: true,
+        scores: &[("alpha", "21"), ("beta", "11"), ("gamma", "1")],
+        blocker: ("promoted-max", Some("beta"), Some("promoted-max")),
+        remedy: &["promote db-clone beta"],
+        after: &["alpha", "beta", "gamma"],
+    },
+    Case {
+        name: "health",
+        resource: "web",
+        on: Some("alpha"),
+        promoted: false,
+        scores: &[("alpha", "-INFINITY"), ("beta", "0")],
+        blocker: ("node-health", Some("alpha"), Some("node-health-strategy")),
+        remedy: &["no-attribute alpha #health-disk"],
+        after: &["alpha"],
+    },
+    Case {
+        name: "unmanaged",
+        resource: "web",
+        on: None,
+        promoted: false,
+        scores: &[("alpha", "0"), ("beta", "0")],
+        blocker: ("unmanaged", None, Some("is-managed")),
+        remedy: &["meta web is-managed=true"],
+        after: &["alpha"],
     },
 ];
 
@@ -199,6 +247,7 @@ impl Case {
     fn question(&self) -> Vec<&'static str> {
         let mut args = vec![self.resource];
         args.extend(self.on.iter().flat_map(|node| ["--on", node]));
+        args.extend(self.promoted.then_some("--promoted"));
         args
     }
 
@@ -239,7 +288,11 @@ fn answers_name_ids_nodes_scores_and_the_blocker() {
         let (why, node, id) = case.blocker;
         let blockers = match node {
             None => &answer["blockers"],
-            Some(node) => &nodes.iter().find(|n| n["node"] == node).unwrap()["blockers"],
+            Some(node) => {
+                let rows = if case.promoted { "promotion" } else { "nodes" };
+                let rows = answer[rows].as_array().unwrap();
+                &rows.iter().find(|n| n["node"] == node).unwrap()["blockers"]
+            }
         };
         let found = blockers
             .as_array()
@@ -292,9 +345,9 @@ fn simulated(cib: &Path, resource: &str) -> String {
     let name = resource.trim_end_matches("-clone");
     let mut lines = revised.lines().skip_while(|line| !line.contains(name));
     let own = lines.next().unwrap_or_default();
-    let below = lines.next().unwrap_or_default();
     if own.contains("Clone Set") {
-        below.to_owned()
+        let below: Vec<&str> = lines.take(2).collect();
+        below.join(" ")
     } else {
         own.to_owned()
     }
@@ -322,7 +375,8 @@ fn every_remedy_changes_the_outcome() {
                 "{}: {remedy:#}",
                 case.name
             );
-            let changed = texts(decided, "node") != texts(&answer["decided"], "node");
+            let places = |all: &Value| (texts(all, "node"), texts(all, "role"));
+            let changed = places(decided) != places(&answer["decided"]);
             let waited = answer["waits"] != after["waits"];
             assert!(changed || waited, "{}: {remedy:#}", case.name);
             // What explains itself is not the only witness.
@@ -416,6 +470,22 @@ fn for_programs_and_in_the_field_s_tool() {
     let remedy = explanation.child("remedy").unwrap();
     let step = remedy.child("step").unwrap();
     assert_eq!(step.attr("command"), Some("crm_standby -N alpha -D"));
+
+    let answer = CASES[CASES.len() - 3].ask(&document("promotable"));
+    let rows = answer["promotion"].as_array().unwrap();
+    let told = |row: &Value| {
+        let parts = row["contributions"].as_array().unwrap().iter();
+        let parts = parts.map(|p| {
+            let id = p["id"].as_str().unwrap_or_default();
+            format!("{} {id}", p["amount"].as_str().unwrap())
+        });
+        let score = row["score"].as_str().unwrap();
+        let parts = parts.collect::<Vec<_>>().join(", ");
+        format!("{}: {score} = {parts}", row["node"].as_str().unwrap())
+    };
+    let told: Vec<String> = rows.iter().map(told).collect();
+    assert_eq!(told[0], "alpha: 20 = 20 master-db");
+    assert_eq!(told[1], "beta: 15 = 10 master-db, 5 db-promoted-on-beta");
 
     let (_, plain) = run("crm_resource", &["--why", "-r", "web"], &cib);
     assert_eq!(plain, "Resource web is not running\n");

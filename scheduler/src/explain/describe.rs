@@ -189,7 +189,7 @@ fn fail_count(c: &mut Cluster, rsc: RscIx, node: NodeIx) -> Reason {
     let name = base(c, failing);
     let node = c.nodes[node].name.clone();
     let text = format!(
-        "{name} failed there: fail-count {}, migration-threshold {}",
+        "{name} failed on {node}: fail-count {}, migration-threshold {}",
         score::show(count),
         score::show(limit)
     );

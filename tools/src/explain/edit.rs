@@ -45,6 +45,8 @@ pub(super) enum Edit {
     Meta(String, String, String),
     /// A resource is moved to a node, as by `crm_resource --move`.
     Move(String, String),
+    /// As that, and promoted there (`crm_resource --move --promoted`).
+    Promote(String, String),
 }
 
 /// The forms of the language, for messages and help.
@@ -54,7 +56,7 @@ pub(super) const FORMS: &str = "'node-online NODE', 'node-offline NODE', 'node-f
      'forget-failures RESOURCE NODE', 'cleanup RESOURCE NODE', 'without CONSTRAINT', \
      'quorum yes|no', 'ticket-grant TICKET', 'ticket-revoke TICKET', 'ticket-standby TICKET', \
      'ticket-activate TICKET', 'option NAME=VALUE', 'meta RESOURCE NAME=VALUE', \
-     'move RESOURCE NODE'";
+     'move RESOURCE NODE', 'promote RESOURCE NODE'";
 
 impl Edit {
     /// Reads one.
@@ -109,7 +111,8 @@ impl Edit {
             Self::Ticket(change, name) => inject::change_ticket(cib, *change, name, now_s),
             Self::Setting(name, value) => set_option(cib, name, value),
             Self::Meta(resource, name, value) => set_meta(cib, resource, name, value)?,
-            Self::Move(resource, node) => move_to(cib, resource, node)?,
+            Self::Move(resource, node) => move_to(cib, resource, node, "Started")?,
+            Self::Promote(resource, node) => move_to(cib, resource, node, "Promoted")?,
         }
         Ok(())
     }
@@ -184,6 +187,18 @@ impl Edit {
                 vec!["crm_resource", "--move", "-r", resource, "-N", node],
                 true,
             ),
+            Self::Promote(resource, node) => {
+                let words = vec![
+                    "crm_resource",
+                    "--move",
+                    "--promoted",
+                    "-r",
+                    resource,
+                    "-N",
+                    node,
+                ];
+                (words, true)
+            }
         };
         Some((words.into_iter().map(str::to_owned).collect(), on_file))
     }
@@ -235,6 +250,7 @@ impl fmt::Display for Edit {
             Self::Setting(name, value) => write!(f, "option {name}={value}"),
             Self::Meta(resource, name, value) => write!(f, "meta {resource} {name}={value}"),
             Self::Move(resource, node) => write!(f, "move {resource} {node}"),
+            Self::Promote(resource, node) => write!(f, "promote {resource} {node}"),
         }
     }
 }
@@ -280,6 +296,7 @@ fn parse_words(words: &[&str]) -> Option<Edit> {
             Edit::Meta(own(resource), name, value)
         }
         ["move", resource, node] => Edit::Move(own(resource), own(node)),
+        ["promote", resource, node] => Edit::Promote(own(resource), own(node)),
         _ => return None,
     })
 }
@@ -540,7 +557,7 @@ fn find_mut<'e>(element: &'e mut Element, id: &str) -> Option<&'e mut Element> {
 }
 
 /// As `crm_resource --move -N`: any earlier preference and the ban from the node go, a preference comes.
-fn move_to(cib: &mut Element, resource: &str, node: &str) -> Result<(), Failure> {
+fn move_to(cib: &mut Element, resource: &str, node: &str, role: &str) -> Result<(), Failure> {
     let node = known_node(cib, node)?.name;
     if cib.find_id(resource).is_none() {
         return Err(no_resource(resource));
@@ -554,7 +571,7 @@ fn move_to(cib: &mut Element, resource: &str, node: &str) -> Result<(), Failure>
     let constraint = Element::new("rsc_location")
         .with_attr("id", &prefer)
         .with_attr("rsc", resource)
-        .with_attr("role", "Started")
+        .with_attr("role", role)
         .with_attr("node", &node)
         .with_attr("score", "INFINITY");
     list.push(constraint);
@@ -574,7 +591,7 @@ mod tests {
             assert_eq!(Edit::parse(&text).unwrap().to_string(), text);
             seen += 1;
         }
-        assert_eq!(seen, 21);
+        assert_eq!(seen, 22);
         for wrong in [
             "",
             "node-online",

@@ -26,6 +26,8 @@ pub(super) enum Goal {
     Run,
     /// It runs on this node.
     On(String),
+    /// It is promoted, on this node if one is named.
+    Promoted(Option<String>),
     /// It does not run on this node.
     Away(String),
     /// It runs elsewhere, or on more nodes.
@@ -51,7 +53,10 @@ pub(super) struct Case<'a> {
 }
 
 /// What an explanation calls for: what was asked about, or that it runs at all.
-pub(super) fn goal(explanation: &Explanation, on: Option<&str>) -> Goal {
+pub(super) fn goal(explanation: &Explanation, on: Option<&str>, promoted: bool) -> Goal {
+    if promoted {
+        return Goal::Promoted(on.map(str::to_owned));
+    }
     if let Some(node) = on {
         let there = explanation.decided.iter().any(|p| p.node == node);
         return if there {
@@ -110,6 +115,11 @@ fn attempt(case: &Case, goal: &Goal, now: &[Place], edits: &[Edit]) -> Option<Ve
     let reached = match goal {
         Goal::Run => !after.is_empty(),
         Goal::On(node) => after.iter().any(|p| p.node == *node),
+        Goal::Promoted(on) => {
+            let there = |p: &Place| on.as_ref().is_none_or(|node| p.node == *node);
+            let promoted = |p: &Place| p.role == explain::Role::Promoted && there(p);
+            after.iter().any(promoted) && places(&after) != places(now)
+        }
         Goal::Away(node) => !after.is_empty() && after.iter().all(|p| p.node != *node),
         Goal::Different | Goal::NoWait => after.len() >= now.len() && places(&after) != places(now),
     };
@@ -174,8 +184,11 @@ fn proposals(case: &Case, explanation: &Explanation, goal: &Goal, depth: usize) 
     for reason in reasons {
         out.extend(of_reason(case, explanation, reason, None, goal, depth));
     }
+    if let Goal::Promoted(on) = goal {
+        out.extend(of_roles(case, explanation, on.as_deref(), depth));
+    }
     let rows = explanation.nodes.iter().filter(|row| match goal {
-        Goal::On(node) => row.node == *node,
+        Goal::On(node) | Goal::Promoted(Some(node)) => row.node == *node && !row.is_chosen,
         _ => !row.is_chosen,
     });
     // What is up needs less than what is down.
@@ -194,6 +207,41 @@ fn proposals(case: &Case, explanation: &Explanation, goal: &Goal, depth: usize) 
     }
     if let Goal::On(node) = goal {
         out.push(vec![move_to(explanation, node)]);
+    }
+    out
+}
+
+/// What could be done so that an instance that runs is promoted too.
+fn of_roles(
+    case: &Case,
+    explanation: &Explanation,
+    on: Option<&str>,
+    depth: usize,
+) -> Vec<Vec<Edit>> {
+    let goal = Goal::Promoted(on.map(str::to_owned));
+    let rows = explanation.promotion.iter();
+    let rows = rows.filter(|row| !row.is_chosen && on.is_none_or(|node| row.node == node));
+    let mut out = Vec::new();
+    for row in rows {
+        for reason in &row.blockers {
+            let edits = match reason.why {
+                Why::Promotion => {
+                    let name = reason.id.clone().unwrap_or_default();
+                    let score = Some("10".to_owned());
+                    vec![vec![Edit::Attribute(row.node.clone(), name, score)]]
+                }
+                Why::PromotedMax => {
+                    let clone = explanation.resource.clone();
+                    let mut both = vec![vec![Edit::Promote(clone, row.node.clone())]];
+                    both.extend(clone_limit(explanation, reason));
+                    both
+                }
+                _ => of_reason(case, explanation, reason, Some(row), &goal, depth),
+            };
+            out.extend(edits);
+        }
+        let clone = explanation.resource.clone();
+        out.push(vec![Edit::Promote(clone, row.node.clone())]);
     }
     out
 }
@@ -290,7 +338,7 @@ fn of_reason(
                 .collect(),
         ],
         Why::ShutdownLock => one(Edit::Node(NodeChange::Up, about)),
-        Why::CloneMax | Why::CloneNodeMax => clone_limit(explanation, reason),
+        Why::CloneMax | Why::CloneNodeMax | Why::PromotedMax => clone_limit(explanation, reason),
         Why::Offline | Why::Pending | Why::Leaving => one(Edit::Node(NodeChange::Up, node)),
         Why::Unclean => vec![
             vec![Edit::Node(NodeChange::Up, node.clone())],

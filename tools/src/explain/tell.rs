@@ -54,6 +54,38 @@ pub(super) fn headline(e: &Explanation, on: Option<&str>) -> String {
     line
 }
 
+/// As [`headline`], for the question that was asked.
+fn first_line(answer: &Answer, e: &Explanation) -> String {
+    let on = answer.on.as_deref();
+    if !matches!(answer.goal, Goal::Promoted(_)) {
+        return headline(e, on);
+    }
+    let name = &e.resource;
+    let promoted: Vec<&str> = e
+        .promotion
+        .iter()
+        .filter(|row| row.is_chosen)
+        .map(|row| row.node.as_str())
+        .collect();
+    let row = e.promotion.iter().find(|row| Some(row.node.as_str()) == on);
+    match (on, row) {
+        (Some(node), Some(row)) if row.is_chosen => format!("{name} is promoted on {node}."),
+        (Some(node), Some(row)) => match row.blockers.first() {
+            Some(reason) => format!("{name} is not promoted on {node}: {}.", named(reason)),
+            None => format!("{name} is not promoted on {node}."),
+        },
+        (Some(_), None) => headline(e, on),
+        (None, _) if !promoted.is_empty() => {
+            format!("{name} is promoted on {}.", promoted.join(", "))
+        }
+        (None, _) => {
+            let first = e.promotion.iter().find_map(|row| row.blockers.first());
+            let why = first.map_or_else(|| "nothing runs".to_owned(), named);
+            format!("{name} is not promoted anywhere: {why}.")
+        }
+    }
+}
+
 fn headline_on(e: &Explanation, node: &str) -> String {
     let name = &e.resource;
     let Some(row) = e.nodes.iter().find(|row| row.node == node) else {
@@ -92,9 +124,7 @@ fn main_reason(e: &Explanation) -> String {
     let firsts: Vec<&Reason> = e.nodes.iter().filter_map(|r| r.blockers.first()).collect();
     match firsts.as_slice() {
         [] => "the cluster says no reason".to_owned(),
-        [first, rest @ ..] if rest.iter().all(|r| r.why == first.why && r.id == first.id) => {
-            named(first)
-        }
+        [first, rest @ ..] if rest.iter().all(|r| *r == *first) => named(first),
         _ => {
             let each: Vec<String> = e
                 .nodes
@@ -137,9 +167,9 @@ pub(super) fn text(answer: &Answer, cib: &Element, output: &mut Output) {
         let all: Vec<String> = answer.edits.iter().map(ToString::to_string).collect();
         output.line(&format!("If {}:", all.join(", and ")));
     }
-    output.line(&headline(e, answer.on.as_deref()));
+    output.line(&first_line(answer, e));
     if let Some(before) = &answer.before {
-        let was = headline(before, answer.on.as_deref());
+        let was = first_line(answer, before);
         output.line(&format!("Without that: {was}"));
         changed_rows(before, e, output);
     }
@@ -157,6 +187,7 @@ pub(super) fn text(answer: &Answer, cib: &Element, output: &mut Output) {
         output.line(&format!("\nIts place is that of its member {member}."));
     }
     table(e, answer.on.as_deref(), output);
+    promotion(e, output);
     blockers(e, answer.on.as_deref(), output);
     remedies(answer, cib, output);
 }
@@ -214,6 +245,32 @@ fn table(e: &Explanation, on: Option<&str>, output: &mut Output) {
                 "",
                 shown_amount(part),
                 with_id(&part.reason)
+            ));
+        }
+    }
+}
+
+/// Who is promoted, with the scores that decided it.
+fn promotion(e: &Explanation, output: &mut Output) {
+    if e.promotion.is_empty() {
+        return;
+    }
+    output.line("\nPromotion (*: it will be promoted)");
+    let width = e.promotion.iter().map(|r| r.node.len()).max().unwrap_or(4);
+    for row in &e.promotion {
+        let mark = if row.is_chosen { '*' } else { ' ' };
+        let score = row.score.map_or_else(|| "-".to_owned(), show_score);
+        let (node, instance) = (&row.node, &row.instance);
+        output.line(&format!("{mark} {node:<width$}  {score:>9}  ({instance})"));
+        for part in &row.contributions {
+            let (amount, text) = (shown_amount(part), with_id(&part.reason));
+            output.line(&format!("  {:<width$}  {amount:>9}  {text}", ""));
+        }
+        for reason in &row.blockers {
+            let text = with_id(reason);
+            output.line(&format!(
+                "  {:<width$}  {:>9}  not promoted: {text}",
+                "", ""
             ));
         }
     }
@@ -280,6 +337,8 @@ fn wanted(answer: &Answer) -> String {
     match &answer.goal {
         Goal::Run => format!("so that {name} runs"),
         Goal::On(node) => format!("so that {name} runs on {node}"),
+        Goal::Promoted(Some(node)) => format!("so that {name} is promoted on {node}"),
+        Goal::Promoted(None) => format!("so that {name} is promoted"),
         Goal::Away(node) => format!("so that {name} leaves {node}"),
         Goal::Different => format!("so that {name} runs elsewhere"),
         Goal::NoWait => format!("so that {name} need not wait"),
@@ -335,13 +394,14 @@ pub(super) fn json(answer: &Answer, cib: &Element) -> String {
     let mut value = json!({
         "resource": e.resource,
         "kind": e.kind,
-        "answer": headline(e, answer.on.as_deref()),
+        "answer": first_line(answer, e),
         "current": json_places(&e.current),
         "decided": json_places(&e.decided),
         "plan": e.plan.iter().map(|l| l.trim()).collect::<Vec<_>>(),
         "blockers": e.blockers.iter().map(json_reason).collect::<Vec<_>>(),
         "waits": e.waits.iter().map(json_reason).collect::<Vec<_>>(),
         "nodes": e.nodes.iter().map(json_node).collect::<Vec<_>>(),
+        "promotion": e.promotion.iter().map(json_node).collect::<Vec<_>>(),
         "goal": wanted(answer),
         "remedies": remedies,
     });
@@ -438,7 +498,7 @@ fn json_remedy(remedy: &Remedy, cib: &Element) -> Value {
 pub(super) fn xml(answer: &Answer, cib: &Element) -> Element {
     let e = &answer.explanation;
     let mut out = overview_xml(e);
-    out.set_attr("answer", headline(e, answer.on.as_deref()));
+    out.set_attr("answer", first_line(answer, e));
     for (name, all) in [("current", &e.current), ("decided", &e.decided)] {
         let mut list = Element::new(name);
         for place in all {
@@ -450,7 +510,10 @@ pub(super) fn xml(answer: &Answer, cib: &Element) -> Element {
         out.push(xml_reason("blocker", reason));
     }
     for row in &e.nodes {
-        out.push(xml_node(row));
+        out.push(xml_node("node", row));
+    }
+    for row in &e.promotion {
+        out.push(xml_node("promotion", row));
     }
     for remedy in &answer.remedies {
         let mut element = Element::new("remedy");
@@ -502,8 +565,8 @@ fn xml_reason(name: &str, reason: &Reason) -> Element {
     element.with_attr("text", &reason.text)
 }
 
-fn xml_node(row: &NodeReasons) -> Element {
-    let mut element = Element::new("node")
+fn xml_node(name: &str, row: &NodeReasons) -> Element {
+    let mut element = Element::new(name)
         .with_attr("name", &row.node)
         .with_attr("instance", &row.instance)
         .with_attr("chosen", row.is_chosen.to_string());
