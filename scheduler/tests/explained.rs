@@ -13,7 +13,7 @@ const FLOOR: f64 = 100.0;
 /// The same of the rows of explanations, resource by resource and node by node.
 const FLOOR_OF_ROWS: f64 = 100.0;
 /// The same of the rows that tell why an instance is promoted, or is not.
-const FLOOR_OF_ROLES: f64 = 99.0;
+const FLOOR_OF_ROLES: f64 = 100.0;
 
 const INFINITY: i32 = 1_000_000;
 

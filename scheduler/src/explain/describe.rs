@@ -83,6 +83,26 @@ pub(super) fn priorities(c: &mut Cluster, rsc: RscIx, node: NodeIx) -> Vec<Contr
     parts.collect()
 }
 
+/// What other instances on the node bring along for one whose own sum is `own`: those on one node are promoted by the
+/// sum of all.
+pub(super) fn beside(c: &Cluster, clone: RscIx, node: NodeIx, own: i32) -> Vec<Contribution> {
+    let Some(recorder) = &c.explain else {
+        return Vec::new();
+    };
+    let here = recorder.of_roles(clone).filter(|m| m.node == node);
+    let mut sums: Vec<Amount> = here
+        .filter(|m| m.cause == Cause::Promotion)
+        .map(|m| m.amount)
+        .collect();
+    if let Some(at) = sums.iter().position(|sum| *sum == Amount::Add(own)) {
+        sums.remove(at);
+    }
+    let text = "what another instance on the node brings along";
+    sums.iter()
+        .map(|sum| contribution(sum, Reason::new(Why::Promotion, text)))
+        .collect()
+}
+
 /// What others want of the promoted instances of a clone, and the tickets promotion needs.
 pub(super) fn role_wishes(c: &mut Cluster, clone: RscIx, node: NodeIx) -> Vec<Contribution> {
     let all: Vec<Moved> = match &c.explain {

@@ -5,9 +5,9 @@ use super::{
 };
 use crate::{
     colocation,
-    model::{Cluster, Kind, Role, RscIx, Task},
+    model::{Cluster, Kind, NodeIx, Role, RscIx, Task},
     options::NoQuorum,
-    score::INFINITY,
+    score::{self, INFINITY},
 };
 
 /// One row for each instance that is placed, the first to be promoted in front.
@@ -27,10 +27,7 @@ fn row(c: &mut Cluster, clone: RscIx, instance: RscIx) -> Option<NodeReasons> {
     let part = leader(c, instance);
     let runs = runs_on(c, part);
     let is_promoted = runs.is_some_and(|(_, role)| role == Role::Promoted);
-    // What the clone as a whole thinks of the node counts, then the instance's own, then the wishes of others.
-    let mut contributions = describe::contributions(c, clone, node);
-    contributions.extend(describe::priorities(c, instance, node));
-    contributions.extend(describe::role_wishes(c, clone, node));
+    let mut contributions = contributions(c, clone, instance, node);
     contributions.retain(|part| part.amount != 0 || part.replaces);
     let mut row = NodeReasons {
         node: c.nodes[node].name.clone(),
@@ -44,6 +41,39 @@ fn row(c: &mut Cluster, clone: RscIx, instance: RscIx) -> Option<NodeReasons> {
         row.blockers = blockers(c, clone, instance, part, &row.contributions);
     }
     Some(row)
+}
+
+/// What an instance's score is made of.
+fn contributions(
+    c: &mut Cluster,
+    clone: RscIx,
+    instance: RscIx,
+    node: NodeIx,
+) -> Vec<Contribution> {
+    let stays = !c.rscs[instance].managed && c.state(instance, false) == Role::Promoted;
+    if stays {
+        let text = "it is promoted, and the cluster may not change that";
+        return vec![Contribution {
+            amount: INFINITY,
+            replaces: false,
+            reason: Reason::new(Why::Unmanaged, text),
+        }];
+    }
+    let own = describe::priorities(c, instance, node);
+    let sum = own.iter().fold(0, |sum, part| match part.replaces {
+        true => part.amount,
+        false => score::add(sum, part.amount),
+    });
+    if sum < 0 {
+        // Then nothing else counts.
+        return own;
+    }
+    // What the clone as a whole thinks of the node counts, then the instance's own, then the wishes of others.
+    let mut all = describe::contributions(c, clone, node);
+    all.extend(own);
+    all.extend(describe::beside(c, clone, node, sum));
+    all.extend(describe::role_wishes(c, clone, node));
+    all
 }
 
 fn blockers(
