@@ -1,7 +1,9 @@
 //! Chooses a node for every primitive and group: what nodes offer, what resources prefer, and who goes first.
 
 use crate::{
-    colocation, failures, instances,
+    colocation,
+    explain::record,
+    failures, instances,
     model::{Cluster, Discover, Kind, NodeIx, Role, RscIx, Task},
     options::{NoQuorum, Placement},
     score::{self, INFINITY},
@@ -17,24 +19,24 @@ pub(crate) fn add_node_score(
     why: &str,
 ) {
     match node {
-        Some(node) => add_one(c, rsc, node, score),
+        Some(node) => add_one(c, rsc, node, score, why),
         None => {
             for node in 0..c.nodes.len() {
-                add_one(c, rsc, node, score);
+                add_one(c, rsc, node, score, why);
             }
         }
     }
-    let _ = why;
 }
 
-fn add_one(c: &mut Cluster, rsc: RscIx, node: NodeIx, score: i32) {
+fn add_one(c: &mut Cluster, rsc: RscIx, node: NodeIx, score: i32, why: &str) {
     for at in 0..c.rscs[rsc].children.len() {
         let child = c.rscs[rsc].children[at];
-        add_one(c, child, node, score);
+        add_one(c, child, node, score, why);
     }
     let base = c.nodes[node].score;
     let entry = c.rscs[rsc].allowed.entry(node, base);
     entry.score = score::add(entry.score, score);
+    record::added(c, rsc, node, score, why);
 }
 
 /// Health, constraints, failures and stickiness become scores.
@@ -199,6 +201,9 @@ pub(crate) fn apply_location_here(c: &mut Cluster, rsc: RscIx, ix: usize, zero: 
             r.exclusive_probes = true;
         }
     }
+    if !zero {
+        record::located(c, rsc, ix);
+    }
 }
 
 fn apply_lock(c: &mut Cluster, rsc: RscIx) {
@@ -269,6 +274,7 @@ fn apply_exclusive(c: &mut Cluster, rsc: RscIx, node: NodeIx) {
         && entry.discover != Discover::Exclusive
     {
         entry.score = -INFINITY;
+        record::set(c, rsc, node, -INFINITY, record::Cause::Exclusive);
     }
 }
 
@@ -613,7 +619,7 @@ fn group(
 
 /// Writes down the scores of a resource and of what it contains, when asked for.
 pub(crate) fn show_scores(c: &mut Cluster, rsc: RscIx) {
-    if c.trace.is_none() {
+    if c.trace.is_none() && c.explain.is_none() {
         return;
     }
     let by = match c.rscs[rsc].kind {
@@ -649,4 +655,5 @@ fn show_one(c: &mut Cluster, rsc: RscIx, by: &str) {
     if let Some(trace) = &mut c.trace {
         trace.extend(lines);
     }
+    record::shown(c, rsc, by);
 }

@@ -6,7 +6,9 @@
 mod unpack;
 
 use crate::{
-    actions, assign, colocation, constraints, create, failures, instances,
+    actions, assign, colocation, constraints, create,
+    explain::record::{self, Cause},
+    failures, instances,
     model::{Cluster, Kind, NodeIx, Replica, Role, RscIx, Task, ar},
     ordering::order_tasks,
     resources,
@@ -108,9 +110,11 @@ pub(crate) fn assign(c: &mut Cluster, bundle: RscIx, stop_if_fail: bool) {
     }
     if let Some(child) = bundled(c, bundle) {
         let guests: Vec<NodeIx> = replicas(c, bundle).iter().filter_map(|r| r.node).collect();
+        let before = record::snapshot(c, child);
         for (node, entry) in c.rscs[child].allowed.entries_mut() {
             entry.score = if guests.contains(&node) { 0 } else { -INFINITY };
         }
+        record::changed(c, child, before, &Cause::Bundle);
         assign::assign(c, child, None, stop_if_fail);
     }
     c.rscs[bundle].assigning = false;
@@ -137,6 +141,7 @@ fn assign_replica(c: &mut Cluster, replica: &Replica, stop_if_fail: bool) {
     let Some(child) = replica.child else {
         return;
     };
+    let before = record::snapshot(c, child);
     for node in c.rscs[child].allowed.nodes().collect::<Vec<_>>() {
         let open =
             Some(node) == replica.node && failures::threshold_reached(c, child, node).is_none();
@@ -148,6 +153,7 @@ fn assign_replica(c: &mut Cluster, replica: &Replica, stop_if_fail: bool) {
             }
         }
     }
+    record::changed(c, child, before, &Cause::Bundle);
     let parent = c.rscs[child].parent;
     for value in [true, false] {
         if let Some(parent) = parent {

@@ -2,6 +2,7 @@
 
 use crate::{
     assign::{assign, place},
+    explain::record,
     instances,
     model::{Cluster, Kind, NodeIx, NodeTable, Role, RscIx},
     score::{self, INFINITY},
@@ -57,6 +58,7 @@ fn apply_this_with(c: &mut Cluster, ix: usize, rsc: RscIx) {
     if c.rscs[primary].unassigned {
         assign(c, primary, None, true);
     }
+    let before = record::snapshot(c, rsc);
     let archive = keep.then(|| c.rscs[rsc].allowed.clone());
     apply(c, rsc, primary, ix, true);
     if let Some(archive) = archive
@@ -64,6 +66,7 @@ fn apply_this_with(c: &mut Cluster, ix: usize, rsc: RscIx) {
     {
         c.rscs[rsc].allowed = archive;
     }
+    record::changed(c, rsc, before, &record::Cause::With(ix));
 }
 
 /// Lets the wishes of a dependent resource count for the one it goes with.
@@ -83,7 +86,9 @@ pub(crate) fn add_dependent_scores(c: &mut Cluster, ix: usize, target: RscIx) {
         active: true,
     };
     add_colocated(c, dependent, target, &mut table, Some(ix), factor, select);
+    let before = record::snapshot(c, target);
     c.rscs[target].allowed = table;
+    record::changed(c, target, before, &record::Cause::Wish(ix));
 }
 
 /// Colocations in which a resource (or what it is part of) depends on another.

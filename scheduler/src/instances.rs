@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use crate::{
     assign::{self, add_node_score, available, place, unassign},
     colocation,
+    explain::record::{self, Cause, Crowd},
     model::{Cluster, Kind, NodeIx, NodeTable, Role, RscIx},
     promotion,
     score::INFINITY,
@@ -110,7 +111,7 @@ fn assign_early(
     if c.rscs[instance].allowed.get(here).is_none() || !available(c, instance, here, true, false) {
         return false;
     }
-    let saved = tables(c, instance);
+    let (saved, mark) = (tables(c, instance), record::mark(c));
     let mut reserved = Vec::new();
     let mut done = false;
     while (reserved.len() as u32) < left {
@@ -122,6 +123,7 @@ fn assign_early(
         // Something with a better claim to another node would take this instance away: keep that room free
         // and look again.
         restore(c, &saved);
+        record::rewind(c, mark, &saved);
         let Some(other) = chosen else {
             // Members of a cloned group keep what was found for them.
             c.rscs[instance].unassigned = true;
@@ -188,7 +190,7 @@ fn ban_unusable(c: &mut Cluster, owner: RscIx, instance: RscIx, per_node: u32) {
     let removed = c.rscs[instance].removed;
     let nodes: Vec<NodeIx> = c.rscs[instance].allowed.nodes().collect();
     for node in nodes {
-        let room = c.rscs[owner].allowed.get(node);
+        let room = c.rscs[owner].allowed.get(node).copied();
         if !removed && c.can_run(node) && room.is_some_and(|e| e.score >= 0 && e.count < per_node) {
             continue;
         }
@@ -196,6 +198,13 @@ fn ban_unusable(c: &mut Cluster, owner: RscIx, instance: RscIx, per_node: u32) {
         for part in parts {
             if let Some(entry) = c.rscs[part].allowed.get_mut(node) {
                 entry.score = -INFINITY;
+                let why = match room {
+                    _ if removed => Crowd::Removed,
+                    _ if !c.can_run(node) => Crowd::Down,
+                    Some(room) if room.score >= 0 => Crowd::Full,
+                    _ => Crowd::Banned,
+                };
+                record::set(c, part, node, -INFINITY, Cause::Crowd(why));
             }
         }
     }

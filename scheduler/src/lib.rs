@@ -12,6 +12,7 @@ mod constraints;
 mod create;
 mod dates;
 pub mod digest;
+pub mod explain;
 mod failures;
 mod fencing;
 pub mod graph;

@@ -586,7 +586,6 @@ pub(crate) struct Ticket {
 
 #[derive(Clone, Debug)]
 pub(crate) struct TicketUse {
-    #[expect(dead_code, reason = "reports will name the constraint a ban came from")]
     pub(crate) id: Rc<str>,
     pub(crate) ticket: String,
     pub(crate) role: Role,
@@ -621,6 +620,8 @@ pub(crate) struct Cluster<'a> {
     /// Score lines, when asked for.
     pub(crate) trace: Option<Vec<String>>,
     pub(crate) utilization_trace: Option<Vec<String>>,
+    /// What moved each score, when asked for.
+    pub(crate) explain: Option<Box<crate::explain::record::Recorder>>,
     /// Private parameters are not known.
     pub(crate) blotted: bool,
     pub(crate) have_fence_device: bool,

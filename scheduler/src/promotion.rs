@@ -3,6 +3,7 @@
 use crate::{
     assign,
     colocation::{self, Select},
+    explain::record::{self, Cause},
     history_ops::base_name,
     instances,
     model::{Cluster, Kind, NodeIx, Role, RscIx},
@@ -27,6 +28,7 @@ pub(crate) fn add_scores(c: &mut Cluster, clone: RscIx) {
             };
             if let Some(entry) = c.rscs[instance].allowed.get_mut(node).filter(|_| score > 0) {
                 entry.score = score::add(score, entry.score);
+                record::added_for(c, instance, node, score, Cause::Promotion);
             }
             if score > c.rscs[instance].promotion_priority {
                 c.rscs[instance].promotion_priority = score;
@@ -149,15 +151,21 @@ pub(crate) fn set_roles(c: &mut Cluster, clone: RscIx) {
             Role::Started | Role::Unknown => {
                 let priority = promotion_score(c, instance, node).unwrap_or(-1);
                 c.rscs[instance].promotion_priority = priority;
+                record::priority(c, instance, priority, Cause::Promotion);
             }
-            Role::Unpromoted | Role::Stopped => c.rscs[instance].promotion_priority = -INFINITY,
+            Role::Unpromoted | Role::Stopped => {
+                c.rscs[instance].promotion_priority = -INFINITY;
+                record::priority(c, instance, -INFINITY, Cause::Named("target-role".into()));
+            }
             Role::Promoted => {}
         }
         promoted_locations(c, instance, instance, node);
         promoted_locations(c, clone, instance, node);
         for ix in colocation::this_with(c, instance) {
             let primary = c.colocations[ix].primary;
+            let was = c.rscs[instance].promotion_priority;
             colocation::apply(c, instance, primary, ix, true);
+            record::priority_moved(c, instance, was, Cause::With(ix));
         }
         c.rscs[instance].sort_index = c.rscs[instance].promotion_priority;
         if next == Role::Promoted {
@@ -191,7 +199,9 @@ fn promoted_locations(c: &mut Cluster, holder: RscIx, instance: RscIx, node: Nod
             .map(|(_, s)| *s);
         if let Some(score) = found {
             let r = &mut c.rscs[instance];
-            r.promotion_priority = score::add(r.promotion_priority, score);
+            let was = r.promotion_priority;
+            r.promotion_priority = score::add(was, score);
+            record::priority_moved(c, instance, was, Cause::Location(ix));
         }
     }
 }
@@ -210,6 +220,7 @@ fn sort(c: &mut Cluster, clone: RscIx) -> Vec<RscIx> {
             }
             if let Some(entry) = c.rscs[clone].allowed.get_mut(node) {
                 entry.score = score::add(score, entry.score);
+                record::added_for(c, clone, node, score, Cause::Promotion);
             }
         }
     }
@@ -259,7 +270,9 @@ fn add_wishes(c: &mut Cluster, clone: RscIx, other: RscIx, ix: usize, factor: f3
     c.rscs[clone].updating_nodes = true;
     colocation::add_colocated(c, other, clone, &mut table, Some(ix), factor, select);
     c.rscs[clone].updating_nodes = false;
+    let before = record::snapshot(c, clone);
     c.rscs[clone].allowed = table;
+    record::changed(c, clone, before, &Cause::Wish(ix));
 }
 
 fn require_tickets(c: &mut Cluster, clone: RscIx) {
@@ -270,9 +283,11 @@ fn require_tickets(c: &mut Cluster, clone: RscIx) {
             .get(&u.ticket)
             .is_some_and(|t| t.granted && !t.standby);
         if u.role == Role::Promoted && !held {
+            let before = record::snapshot(c, clone);
             for (_, entry) in c.rscs[clone].allowed.entries_mut() {
                 entry.score = -INFINITY;
             }
+            record::changed(c, clone, before, &Cause::Named("__loss_of_ticket__".into()));
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
+    explain::record,
     fencing,
     model::{ActIx, Cluster, NodeIx, Role, RscIx, Task, ar},
     ordering::{order_action_task, order_task_action, order_tasks},
@@ -44,6 +45,7 @@ fn ban_remote_nodes(c: &mut Cluster, rsc: RscIx) {
             && let Some(entry) = c.rscs[rsc].allowed.get_mut(node)
         {
             entry.score = -INFINITY;
+            record::set(c, rsc, node, -INFINITY, record::Cause::Remote);
         }
     }
 }
@@ -66,11 +68,13 @@ fn with_container(c: &mut Cluster, rsc: RscIx, container: RscIx) {
     }
     if let Some(remote) = remote {
         let only = c.rscs[remote].remote_node;
+        let before = record::snapshot(c, rsc);
         for (node, entry) in c.rscs[rsc].allowed.entries_mut() {
             if Some(node) != only {
                 entry.score = -INFINITY;
             }
         }
+        record::changed(c, rsc, before, &record::Cause::Remote);
         return;
     }
     let up = ar::FIRST_IMPLIES_THEN | ar::UNRUNNABLE_FIRST_BLOCKS;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use cib::Element;
 
 use crate::{
-    assign, changes, constraints, create, fencing,
+    assign, changes, constraints, create, explain, fencing,
     graph::Graph,
     history_ops,
     model::Cluster,
@@ -34,6 +34,8 @@ pub struct Run {
     pub scores: Vec<String>,
     /// Room of the nodes, if asked for.
     pub utilization: Vec<String>,
+    /// With scores and reasons: the score lines again, made of nothing but the reasons.
+    pub score_sums: Vec<String>,
 }
 
 /// What a run writes down on its way, besides what it decides.
@@ -43,6 +45,8 @@ pub struct Asked {
     pub scores: bool,
     /// Room of the nodes and what takes it.
     pub utilization: bool,
+    /// Why each score is what it is.
+    pub reasons: bool,
     /// Private parameters are not known (somebody blotted them out): their changes are no changes.
     pub blotted: bool,
 }
@@ -60,7 +64,7 @@ pub fn run(cib: &Element, now_s: i64, trace: bool) -> Run {
 /// Runs the scheduler for a moment and writes down what is asked for.
 #[must_use]
 pub fn run_with(cib: &Element, now_s: i64, asked: Asked) -> Run {
-    let mut c = read(cib, now_s);
+    let mut c = read_for(cib, now_s, asked.reasons);
     c.blotted = asked.blotted;
     c.trace = asked.scores.then(Vec::new);
     c.utilization_trace = asked.utilization.then(Vec::new);
@@ -73,12 +77,18 @@ pub fn run_with(cib: &Element, now_s: i64, asked: Asked) -> Run {
         plan,
         problems: c.problems,
         scores: c.trace.unwrap_or_default(),
+        score_sums: c.explain.map(|r| r.lines).unwrap_or_default(),
         utilization: c.utilization_trace.unwrap_or_default(),
     }
 }
 
 /// Reads configuration and status.
 pub(crate) fn read(cib: &Element, now_s: i64) -> Cluster<'_> {
+    read_for(cib, now_s, false)
+}
+
+/// As [`read`]; `reasons`: writes down why scores are what they are.
+pub(crate) fn read_for(cib: &Element, now_s: i64, reasons: bool) -> Cluster<'_> {
     let ids = Ids::new(cib);
     let mut recheck = Recheck::default();
     let mut problems = Vec::new();
@@ -112,6 +122,9 @@ pub(crate) fn read(cib: &Element, now_s: i64) -> Cluster<'_> {
     nodes::add_builtin_attributes(&mut c);
     constraints::unpack_tags(&mut c);
     resources::unpack(&mut c);
+    if reasons {
+        explain::record::begin(&mut c);
+    }
     status::unpack(&mut c);
     history_ops::apply_target_roles(&mut c);
     nodes::add_builtin_attributes(&mut c);
@@ -183,6 +196,7 @@ impl<'a> Cluster<'a> {
             problems,
             trace: None,
             utilization_trace: None,
+            explain: None,
             blotted: false,
             have_fence_device: false,
             unfencing: false,

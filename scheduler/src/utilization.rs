@@ -4,6 +4,7 @@ use std::{cmp::Ordering, collections::BTreeMap};
 
 use crate::{
     actions, assign, colocation,
+    explain::record,
     model::{Cluster, Kind, NodeIx, NodeTable, Role, RscIx, Task, ar},
     options::Placement,
     ordering,
@@ -114,6 +115,7 @@ pub(crate) fn ban_full(c: &mut Cluster, rsc: RscIx) -> Option<NodeIx> {
     for node in nodes {
         if !fits(c, node, &needs) {
             assign::add_node_score(c, rsc, Some(node), -INFINITY, "not enough capacity");
+            record::too_small(c, node, &needs);
         }
     }
     roomiest

@@ -163,6 +163,12 @@ impl Arguments {
             operations::tell(state, self.resource.as_deref(), node, active, output)?;
         } else if self.why {
             why::why(state, self.resource.as_deref(), node, output)?;
+            if let Some(resource) = self.resource.as_ref().filter(|_| self.common.verbose > 0) {
+                // More than the field's tool tells, so only for those who ask for more.
+                let (cib, now_s) = (&state.document, state.now_s);
+                output.line("");
+                crate::explain::in_words(cib, now_s, resource, node, output)?;
+            }
         } else if self.clear {
             if let Some(name) = &self.resource {
                 state.find(name)?;

@@ -1,7 +1,7 @@
 //! `crm_simulate`: what the cluster would do, and how it would look afterwards.
 
-mod inject;
-mod options;
+pub(crate) mod inject;
+pub(crate) mod options;
 mod show;
 
 use std::{ffi::OsString, process::ExitCode};
@@ -51,6 +51,7 @@ fn work(options: &Options, output: &mut Output) -> Result<u8, Failure> {
     let asked = Asked {
         scores: options.show_scores,
         utilization: options.show_utilization,
+        reasons: false,
         blotted: true,
     };
     if !options.decides() {

@@ -21,6 +21,7 @@ mod crm_ticket;
 mod crm_verify;
 mod crmadmin;
 mod daemon;
+mod explain;
 mod iso8601;
 mod status;
 mod stonith_admin;
@@ -57,6 +58,7 @@ const APPLETS: &[(&str, Applet)] = &[
     ("crmd", crmd::main),
     ("demo", lab::demo::main),
     ("drill", lab::drill::main),
+    ("explain", explain::main),
     ("iso8601", iso8601::main),
     ("lab", lab::lab),
     ("ocf-runner", ocf_runner::main),

@@ -4,7 +4,9 @@ use std::rc::Rc;
 
 use super::{Entry, State, exec, migration, ocf};
 use crate::{
-    actions, failures, fencing,
+    actions,
+    explain::record,
+    failures, fencing,
     model::{Cluster, NodeIx, OnFail, OpMeta, Role, RscIx, Task},
     score::INFINITY,
 };
@@ -346,5 +348,12 @@ fn ban_everywhere(c: &mut Cluster, rsc: RscIx) {
     };
     for node in 0..c.nodes.len() {
         c.rscs[top].allowed.entry(node, 0).score = -INFINITY;
+        record::set(
+            c,
+            top,
+            node,
+            -INFINITY,
+            record::Cause::Named("fatal-error".into()),
+        );
     }
 }

@@ -1,7 +1,9 @@
 //! What the sum of a resource's history on a node means: where it is active, and what its failures call for.
 
 use crate::{
-    actions, fencing,
+    actions,
+    explain::record,
+    fencing,
     model::{Cluster, Kind, MultiplyActive, NodeIx, OnFail, Requires, Role, RscIx, Task},
     score::INFINITY,
 };
@@ -228,6 +230,7 @@ fn too_active(c: &mut Cluster, rsc: RscIx) {
         MultiplyActive::StopOnly => {
             for node in 0..c.nodes.len() {
                 c.rscs[rsc].allowed.entry(node, 0).score = -INFINITY;
+                record::set(c, rsc, node, -INFINITY, record::Cause::MultipleActive);
             }
         }
         MultiplyActive::Block => {

@@ -27,7 +27,7 @@ pub(super) enum Injected {
 
 /// What becomes of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NodeChange {
+pub(crate) enum NodeChange {
     Up,
     Down,
     Fail,
@@ -136,7 +136,8 @@ fn set(cib: &mut Element, name: &str, value: &str) {
     updated(cib);
 }
 
-fn change_node(cib: &mut Element, change: NodeChange, name: &str) {
+/// A node comes up, goes down in order, or fails. One that is not configured is added.
+pub(crate) fn change_node(cib: &mut Element, change: NodeChange, name: &str) {
     let id = node_id(cib, name);
     if node_state(cib, &id).is_none() {
         let fresh = Element::new("node_state")
@@ -202,7 +203,8 @@ fn node_state<'c>(cib: &'c mut Element, id: &str) -> Option<&'c mut Element> {
     states.find(|s| s.name() == "node_state" && s.id() == Some(id))
 }
 
-fn change_ticket(cib: &mut Element, change: TicketChange, name: &str, now_s: i64) {
+/// Something happens to a ticket.
+pub(crate) fn change_ticket(cib: &mut Element, change: TicketChange, name: &str, now_s: i64) {
     let tickets = cib.child_or_insert("status").child_or_insert("tickets");
     if !tickets.children().any(|t| t.id() == Some(name)) {
         tickets.push(Element::new("ticket_state").with_attr("id", name));
@@ -220,6 +222,19 @@ fn change_ticket(cib: &mut Element, change: TicketChange, name: &str, now_s: i64
         }
     }
     updated(cib);
+}
+
+/// As [`operation`], of one that is spelled `RESOURCE_TASK_INTERVAL@NODE=RC`.
+///
+/// # Errors
+/// It is not spelled right, or of a resource or node that does not exist.
+pub(crate) fn operation_of(
+    cib: &mut Element,
+    view: &View,
+    spec: &str,
+    now_s: i64,
+) -> Result<(), Failure> {
+    operation(cib, view, &parse(spec)?, now_s)
 }
 
 /// Writes the result of an operation into the history of its node.

@@ -148,7 +148,7 @@ pub(super) struct Options {
 
 /// What happens to a ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum TicketChange {
+pub(crate) enum TicketChange {
     Grant,
     Revoke,
     Standby,
