@@ -21,12 +21,55 @@ impl Name {
         }
     }
 
+    /// The word it is, if it is one.
+    pub(crate) fn word(&self) -> Option<Word> {
+        match self {
+            Self::Known(at) => Some(Word(*at)),
+            Self::Other(_) => None,
+        }
+    }
+
+    pub(crate) fn is(&self, word: Word) -> bool {
+        matches!(self, Self::Known(at) if *at == word.0)
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         match self {
             Self::Known(at) => KNOWN.get(usize::from(*at)).copied().unwrap_or_default(),
             Self::Other(text) => text,
         }
     }
+}
+
+/// A word of the CIB's vocabulary, found when the program is compiled: elements and attributes are sought by it
+/// without comparing text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Word(u16);
+
+impl Word {
+    /// The word `text`. Meant for constants.
+    ///
+    /// # Panics
+    /// It is not in the vocabulary; of a constant the compiler says so.
+    #[must_use]
+    pub const fn new(text: &str) -> Self {
+        let mut at = 0;
+        while at < KNOWN.len() && !same(KNOWN[at], text) {
+            at += 1;
+        }
+        assert!(at < KNOWN.len(), "not a word of the CIB's vocabulary");
+        Self(at as u16)
+    }
+}
+
+/// Equality of texts for constants.
+const fn same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut at = 0;
+    while at < a.len() && at < b.len() && a[at] == b[at] {
+        at += 1;
+    }
+    at == a.len() && at == b.len()
 }
 
 impl PartialEq for Name {
@@ -136,6 +179,15 @@ mod tests {
         for (at, word) in (0u16..).zip(KNOWN) {
             assert_eq!(TABLE.find(word), Some(at), "{word}");
         }
+    }
+
+    #[test]
+    fn words_are_found_in_constants() {
+        const RC_CODE: Word = Word::new("rc-code");
+        assert!(Name::new("rc-code").is(RC_CODE));
+        assert!(!Name::new("rc").is(RC_CODE));
+        assert_eq!(Name::new("rc-code").word(), Some(RC_CODE));
+        assert_eq!(Name::new("x").word(), None);
     }
 
     #[test]

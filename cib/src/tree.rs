@@ -1,6 +1,9 @@
 //! The document tree: immutable, reference-counted; a clone is free and an edit copies one path.
 
-use crate::{names::Name, parse, write};
+use crate::{
+    names::{Name, Word},
+    parse, write,
+};
 use compact_str::CompactString;
 use std::{fmt, sync::Arc};
 
@@ -114,6 +117,22 @@ impl Element {
         Some(value)
     }
 
+    /// The value of an attribute that is a word of the vocabulary; faster than [`Self::attr`].
+    pub fn get(&self, word: Word) -> Option<&str> {
+        let (_, value) = self.0.attrs.iter().find(|(n, _)| n.is(word))?;
+        Some(value)
+    }
+
+    /// Attributes in order, their names as words where they are some.
+    pub fn words(&self) -> impl ExactSizeIterator<Item = (Option<Word>, &str)> {
+        self.0.attrs.iter().map(|(n, v)| (n.word(), v.as_str()))
+    }
+
+    /// Whether this is its tag.
+    pub fn is(&self, word: Word) -> bool {
+        self.0.name.is(word)
+    }
+
     /// Attributes in order.
     pub fn attrs(&self) -> impl DoubleEndedIterator<Item = (&str, &str)> + ExactSizeIterator {
         self.0.attrs.iter().map(|(n, v)| (n.as_str(), v.as_str()))
@@ -121,7 +140,8 @@ impl Element {
 
     /// The `id` attribute.
     pub fn id(&self) -> Option<&str> {
-        self.attr("id")
+        const ID: Word = Word::new("id");
+        self.get(ID)
     }
 
     /// Everything in it in order: elements, comments, text.

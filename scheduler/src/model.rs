@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, rc::Rc};
 
 use cib::Element;
+use indexmap::IndexMap;
 
 use crate::{nvpairs::Ids, options::Options, rules::Recheck};
 
@@ -604,7 +605,7 @@ pub(crate) struct Cluster<'a> {
     pub(crate) rscs: Vec<Rsc>,
     /// Resources without parent, in the order of the configuration.
     pub(crate) top: Vec<RscIx>,
-    pub(crate) rsc_ids: BTreeMap<String, RscIx>,
+    pub(crate) rsc_ids: IndexMap<String, RscIx>,
     pub(crate) node_names: BTreeMap<String, NodeIx>,
     pub(crate) node_ids: BTreeMap<String, NodeIx>,
     pub(crate) tags: BTreeMap<String, Vec<String>>,

@@ -40,8 +40,8 @@ pub(crate) fn probe(c: &mut Cluster, rsc: RscIx, node: NodeIx) -> bool {
         Kind::Bundle => crate::bundle::probe(c, rsc, node),
         _ => {
             let mut any = false;
-            for child in c.rscs[rsc].children.clone() {
-                any |= probe(c, child, node);
+            for at in 0..c.rscs[rsc].children.len() {
+                any |= probe(c, c.rscs[rsc].children[at], node);
             }
             any
         }
@@ -144,10 +144,14 @@ fn known(c: &Cluster, rsc: RscIx, node: NodeIx) -> bool {
     let base = crate::history_ops::base_name(&c.rscs[rsc].id);
     let top = c.uber_parent(rsc, false);
     c.rscs[top].children.iter().any(|i| {
-        c.primitives(*i).iter().any(|p| {
-            crate::history_ops::base_name(&c.rscs[*p].id) == base
-                && c.rscs[*p].known_on.contains(&node)
-        })
+        let is_it = |p: &RscIx| {
+            let p = &c.rscs[*p];
+            p.known_on.contains(&node) && crate::history_ops::base_name(&p.id) == base
+        };
+        match c.rscs[*i].kind {
+            Kind::Primitive => is_it(i),
+            _ => c.primitives(*i).iter().any(is_it),
+        }
     })
 }
 

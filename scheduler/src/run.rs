@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use cib::Element;
+use indexmap::IndexMap;
 
 use crate::{
     assign, changes, constraints, create, fencing,
@@ -167,7 +168,7 @@ impl<'a> Cluster<'a> {
             nodes: Vec::new(),
             rscs: Vec::new(),
             top: Vec::new(),
-            rsc_ids: BTreeMap::new(),
+            rsc_ids: IndexMap::new(),
             node_names: BTreeMap::new(),
             node_ids: BTreeMap::new(),
             tags: BTreeMap::new(),

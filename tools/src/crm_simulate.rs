@@ -4,7 +4,7 @@ mod inject;
 mod options;
 mod show;
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, mem::ManuallyDrop, process::ExitCode};
 
 use cib::{Element, schema};
 use scheduler::{Asked, view::View};
@@ -31,11 +31,12 @@ pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
 }
 
 fn work(options: &Options, output: &mut Output) -> Result<u8, Failure> {
-    let mut input = read_input(options)?;
+    // The program ends after this: taking large tables apart would only cost time.
+    let mut input = ManuallyDrop::new(read_input(options)?);
     checked(&input)?;
     let told = Told::new(options, output);
     let now_s = moment(options, &input, &told, output)?;
-    let before = View::of_status(&input, now_s);
+    let before = ManuallyDrop::new(View::of_status(&input, now_s));
     show::before(&told, &before, now_s, output);
     let injected = inject::all(options, &mut input, &before, now_s)?;
     if let Some(injected) = injected {
@@ -56,7 +57,7 @@ fn work(options: &Options, output: &mut Output) -> Result<u8, Failure> {
     if !options.decides() {
         return Ok(exit::OK);
     }
-    let run = scheduler::run_with(&input, now_s, asked);
+    let run = ManuallyDrop::new(scheduler::run_with(&input, now_s, asked));
     show::scores(&told, &before, &run, output);
     show::plan(&told, &run, output);
     save(options.save_graph.as_deref(), || run.graph.to_xml(1))?;
@@ -66,6 +67,7 @@ fn work(options: &Options, output: &mut Output) -> Result<u8, Failure> {
         // What is done now is newer than anything that was recorded.
         let done_s = now_s.max(jiff::Timestamp::now().as_second());
         let executed = scheduler::simulate_with(&input, &run.graph, done_s, &failing);
+        let executed = ManuallyDrop::new(executed);
         show::steps(&told, &executed, output);
         save(options.save_output.as_deref(), || executed.cib.to_xml())?;
         moment(options, &input, &told, output)?;
