@@ -22,6 +22,7 @@ impl Name {
     }
 
     /// The word it is, if it is one.
+    #[inline]
     pub(crate) fn word(&self) -> Option<Word> {
         match self {
             Self::Known(at) => Some(Word(*at)),
@@ -29,10 +30,12 @@ impl Name {
         }
     }
 
+    #[inline]
     pub(crate) fn is(&self, word: Word) -> bool {
         matches!(self, Self::Known(at) if *at == word.0)
     }
 
+    #[inline]
     pub(crate) fn as_str(&self) -> &str {
         match self {
             Self::Known(at) => KNOWN.get(usize::from(*at)).copied().unwrap_or_default(),

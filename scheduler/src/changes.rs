@@ -33,20 +33,23 @@ pub(crate) fn check(c: &mut Cluster) {
             .flat_map(|r| r.children())
             .filter(|x| x.is(word::LRM_RESOURCE))
         {
-            // What has no operations has no history.
-            if !xml.children().any(|x| x.is(word::LRM_RSC_OP)) {
+            let Some(named) = xml.id().and_then(|id| by_name.get(id)) else {
                 continue;
-            }
-            for rsc in xml
-                .id()
-                .and_then(|id| by_name.get(id))
-                .into_iter()
-                .flatten()
-            {
-                check_resource(c, *rsc, node, xml);
+            };
+            for rsc in named {
+                // What has no operations has no history.
+                if concerns(c, *rsc, node, xml) && xml.children().any(|x| x.is(word::LRM_RSC_OP)) {
+                    check_resource(c, *rsc, node, xml);
+                }
             }
         }
     }
+}
+
+/// Whether anything could follow from a history: most are of resources that do not run there and are as they were.
+fn concerns(c: &Cluster, rsc: RscIx, node: NodeIx, xml: &Element) -> bool {
+    let r = &c.rscs[rsc];
+    r.removed || r.running_on.contains(&node) || agent_changed(c, rsc, xml)
 }
 
 /// Primitives by their ids, and by the names they have in histories.

@@ -252,6 +252,7 @@ fn restarts(c: &mut Cluster, rsc: RscIx) {
     if c.rscs[rsc].kind != Kind::Primitive {
         return;
     }
+    let mut chains: Vec<(ActIx, Vec<ActIx>)> = Vec::new();
     for probe in probes_of(c, rsc) {
         let after: Vec<(ActIx, u32)> = c.acts[probe]
             .after
@@ -260,7 +261,16 @@ fn restarts(c: &mut Cluster, rsc: RscIx) {
             .collect();
         for (then, flags) in after {
             starts_of_clone(c, probe, then, flags);
-            restart_chain(c, probe, then);
+            let at = match chains.iter().position(|(from, _)| *from == then) {
+                Some(at) => at,
+                None => {
+                    chains.push((then, restart_chain(c, rsc, then)));
+                    chains.len() - 1
+                }
+            };
+            for stop in &chains[at].1 {
+                order_actions(c, probe, *stop, ar::ORDERED);
+            }
         }
     }
 }
@@ -290,11 +300,10 @@ fn starts_of_clone(c: &mut Cluster, probe: ActIx, after: ActIx, flags: u32) {
     }
 }
 
-/// What restarts because of something a probe comes before stops only after the probe.
-fn restart_chain(c: &mut Cluster, probe: ActIx, from: ActIx) {
-    let Some(probed) = c.acts[probe].rsc else {
-        return;
-    };
+/// What restarts because of something a probe comes before stops only after the probe: the stops, which are the same
+/// for the probes of a resource on all nodes.
+fn restart_chain(c: &mut Cluster, probed: RscIx, from: ActIx) -> Vec<ActIx> {
+    let mut stops = Vec::new();
     let mut seen = std::collections::BTreeSet::new();
     let mut todo = vec![from];
     while let Some(after) = todo.pop() {
@@ -309,7 +318,7 @@ fn restart_chain(c: &mut Cluster, probe: ActIx, from: ActIx) {
             for stop in find_actions(c, rsc, Task::Stop, 0) {
                 // What fencing implies has nothing to wait for.
                 if !c.acts[stop].pseudo {
-                    order_actions(c, probe, stop, ar::ORDERED);
+                    stops.push(stop);
                 }
             }
         }
@@ -341,4 +350,5 @@ fn restart_chain(c: &mut Cluster, probe: ActIx, from: ActIx) {
             todo.push(next);
         }
     }
+    stops
 }

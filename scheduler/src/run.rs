@@ -46,6 +46,8 @@ pub struct Asked {
     pub utilization: bool,
     /// Private parameters are not known (somebody blotted them out): their changes are no changes.
     pub blotted: bool,
+    /// Nobody wants the actions, only the planned changes: the graph names none.
+    pub no_actions: bool,
 }
 
 /// Runs the scheduler for a moment; `trace`: with score lines.
@@ -66,7 +68,7 @@ pub fn run_with(cib: &Element, now_s: i64, asked: Asked) -> Run {
     c.trace = asked.scores.then(Vec::new);
     c.utilization_trace = asked.utilization.then(Vec::new);
     decide(&mut c);
-    let graph = produce::build(&mut c);
+    let graph = produce::build(&mut c, !asked.no_actions);
     let plan = report::transition(&mut c);
     Run {
         graph,

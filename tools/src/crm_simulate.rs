@@ -53,6 +53,9 @@ fn work(options: &Options, output: &mut Output) -> Result<u8, Failure> {
         scores: options.show_scores,
         utilization: options.show_utilization,
         blotted: true,
+        no_actions: !options.simulates()
+            && options.save_graph.is_none()
+            && options.save_dotfile.is_none(),
     };
     if !options.decides() {
         return Ok(exit::OK);
