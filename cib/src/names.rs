@@ -65,6 +65,23 @@ impl Word {
     }
 }
 
+/// A set of words.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Words([u64; KNOWN.len().div_ceil(64)]);
+
+impl Words {
+    /// Whether it was not in the set yet.
+    pub(crate) fn insert(&mut self, word: Word) -> bool {
+        let bit = 1 << (word.0 % 64);
+        let Some(part) = self.0.get_mut(usize::from(word.0 / 64)) else {
+            return true;
+        };
+        let is_new = *part & bit == 0;
+        *part |= bit;
+        is_new
+    }
+}
+
 /// Equality of texts for constants.
 const fn same(a: &str, b: &str) -> bool {
     let (a, b) = (a.as_bytes(), b.as_bytes());
@@ -114,6 +131,7 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
 });
 
 impl Table {
+    #[inline]
     fn find(&self, text: &str) -> Option<u16> {
         let mut slot = hash(text);
         loop {
@@ -127,12 +145,15 @@ impl Table {
     }
 }
 
+/// Of the length and a few places only: it is asked for every name of a document, and words seldom agree in these.
+#[inline]
 fn hash(text: &str) -> usize {
-    let mut hash: u32 = 0x811c_9dc5;
-    for byte in text.bytes() {
-        hash = (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-    }
-    (hash ^ (hash >> 15)) as usize % SLOTS
+    let bytes = text.as_bytes();
+    let len = bytes.len();
+    let at = |place: usize| u32::from(bytes.get(place).copied().unwrap_or_default());
+    let ends = at(0) | at(len / 2) << 8 | at(len.wrapping_sub(1)) << 16 | at(len / 4) << 24;
+    let mixed = (ends ^ (len as u32).wrapping_mul(0x9e37_79b9)).wrapping_mul(0x85eb_ca6b);
+    (mixed ^ (mixed >> 15)) as usize % SLOTS
 }
 
 /// Words of the CIB, of patches and of tool output; each once.

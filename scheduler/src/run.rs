@@ -18,6 +18,7 @@ use crate::{
     resources,
     rules::{Context, Recheck},
     score, status,
+    view::View,
 };
 
 /// Everything one run found out and decided.
@@ -63,7 +64,33 @@ pub fn run(cib: &Element, now_s: i64, trace: bool) -> Run {
 /// Runs the scheduler for a moment and writes down what is asked for.
 #[must_use]
 pub fn run_with(cib: &Element, now_s: i64, asked: Asked) -> Run {
-    let mut c = read(cib, now_s);
+    finish(read(cib, now_s), asked)
+}
+
+/// A CIB that has been read for one moment: to be looked at, and then decided on without reading it again.
+pub struct Reading<'a>(Cluster<'a>);
+
+impl<'a> Reading<'a> {
+    /// Reads a CIB for the moment `now_s` (seconds since the epoch).
+    #[must_use]
+    pub fn of(cib: &'a Element, now_s: i64) -> Self {
+        Self(read(cib, now_s))
+    }
+
+    /// Nodes and resources as they are before constraints are looked at; without histories.
+    #[must_use]
+    pub fn view(&self) -> View {
+        View::read(&self.0)
+    }
+
+    /// Runs the scheduler and writes down what is asked for.
+    #[must_use]
+    pub fn decide(self, asked: Asked) -> Run {
+        finish(self.0, asked)
+    }
+}
+
+fn finish(mut c: Cluster, asked: Asked) -> Run {
     c.blotted = asked.blotted;
     c.trace = asked.scores.then(Vec::new);
     c.utilization_trace = asked.utilization.then(Vec::new);

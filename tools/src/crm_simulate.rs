@@ -7,7 +7,7 @@ mod show;
 use std::{ffi::OsString, mem::ManuallyDrop, process::ExitCode};
 
 use cib::{Element, schema};
-use scheduler::{Asked, view::View};
+use scheduler::{Asked, Reading, view::View};
 
 use crate::common::{
     Failure, exit,
@@ -36,9 +36,12 @@ fn work(options: &Options, output: &mut Output) -> Result<u8, Failure> {
     checked(&input)?;
     let told = Told::new(options, output);
     let now_s = moment(options, &input, &told, output)?;
-    let before = ManuallyDrop::new(View::of_status(&input, now_s));
+    let found = ManuallyDrop::new(Element::clone(&input));
+    let reading = Reading::of(&found, now_s);
+    let before = ManuallyDrop::new(reading.view());
     show::before(&told, &before, now_s, output);
     let injected = inject::all(options, &mut input, &before, now_s)?;
+    let changed = injected.is_some();
     if let Some(injected) = injected {
         show::modifications(&told, &injected, output);
         if output.is_xml() {
@@ -60,7 +63,11 @@ fn work(options: &Options, output: &mut Output) -> Result<u8, Failure> {
     if !options.decides() {
         return Ok(exit::OK);
     }
-    let run = ManuallyDrop::new(scheduler::run_with(&input, now_s, asked));
+    let run = ManuallyDrop::new(if changed {
+        scheduler::run_with(&input, now_s, asked)
+    } else {
+        reading.decide(asked)
+    });
     show::scores(&told, &before, &run, output);
     show::plan(&told, &run, output);
     save(options.save_graph.as_deref(), || run.graph.to_xml(1))?;
