@@ -302,7 +302,8 @@ pub(crate) fn params_changed(c: &mut Cluster, rsc: RscIx, node: NodeIx, op: &Ele
 /// Settings of an operation as a history names it.
 fn settings(c: &mut Cluster, rsc: RscIx, name: &str, interval_ms: u32) -> Rc<OpMeta> {
     let task = Task::parse(name);
-    if task.text() == name {
+    // What the failure of a connection calls for depends on whether it is managed, which may still change.
+    if task.text() == name && !c.rscs[rsc].is_remote {
         return actions::op_meta(c, rsc, task, interval_ms);
     }
     let found = actions::find_op(c, rsc, name, interval_ms, true);
