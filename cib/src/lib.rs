@@ -16,5 +16,6 @@ pub mod version;
 mod write;
 pub mod xpath;
 
+pub use names::Word;
 pub use tree::{Descendants, Element, Node, ParseError};
 pub use version::Version;

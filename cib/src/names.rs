@@ -21,12 +21,75 @@ impl Name {
         }
     }
 
+    /// The word it is, if it is one.
+    #[inline]
+    pub(crate) fn word(&self) -> Option<Word> {
+        match self {
+            Self::Known(at) => Some(Word(*at)),
+            Self::Other(_) => None,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is(&self, word: Word) -> bool {
+        matches!(self, Self::Known(at) if *at == word.0)
+    }
+
+    #[inline]
     pub(crate) fn as_str(&self) -> &str {
         match self {
             Self::Known(at) => KNOWN.get(usize::from(*at)).copied().unwrap_or_default(),
             Self::Other(text) => text,
         }
     }
+}
+
+/// A word of the CIB's vocabulary, found when the program is compiled: elements and attributes are sought by it
+/// without comparing text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Word(u16);
+
+impl Word {
+    /// The word `text`. Meant for constants.
+    ///
+    /// # Panics
+    /// It is not in the vocabulary; of a constant the compiler says so.
+    #[must_use]
+    pub const fn new(text: &str) -> Self {
+        let mut at = 0;
+        while at < KNOWN.len() && !same(KNOWN[at], text) {
+            at += 1;
+        }
+        assert!(at < KNOWN.len(), "not a word of the CIB's vocabulary");
+        Self(at as u16)
+    }
+}
+
+/// A set of words.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Words([u64; KNOWN.len().div_ceil(64)]);
+
+impl Words {
+    /// Whether it was not in the set yet.
+    pub(crate) fn insert(&mut self, word: Word) -> bool {
+        let bit = 1 << (word.0 % 64);
+        let Some(part) = self.0.get_mut(usize::from(word.0 / 64)) else {
+            return true;
+        };
+        let is_new = *part & bit == 0;
+        *part |= bit;
+        is_new
+    }
+}
+
+/// Equality of texts for constants.
+const fn same(a: &str, b: &str) -> bool {
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let mut at = 0;
+    while at < a.len() && at < b.len() && a[at] == b[at] {
+        at += 1;
+    }
+    at == a.len() && at == b.len()
 }
 
 impl PartialEq for Name {
@@ -68,6 +131,7 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
 });
 
 impl Table {
+    #[inline]
     fn find(&self, text: &str) -> Option<u16> {
         let mut slot = hash(text);
         loop {
@@ -81,12 +145,15 @@ impl Table {
     }
 }
 
+/// Of the length and a few places only: it is asked for every name of a document, and words seldom agree in these.
+#[inline]
 fn hash(text: &str) -> usize {
-    let mut hash: u32 = 0x811c_9dc5;
-    for byte in text.bytes() {
-        hash = (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
-    }
-    (hash ^ (hash >> 15)) as usize % SLOTS
+    let bytes = text.as_bytes();
+    let len = bytes.len();
+    let at = |place: usize| u32::from(bytes.get(place).copied().unwrap_or_default());
+    let ends = at(0) | at(len / 2) << 8 | at(len.wrapping_sub(1)) << 16 | at(len / 4) << 24;
+    let mixed = (ends ^ (len as u32).wrapping_mul(0x9e37_79b9)).wrapping_mul(0x85eb_ca6b);
+    (mixed ^ (mixed >> 15)) as usize % SLOTS
 }
 
 /// Words of the CIB, of patches and of tool output; each once.
@@ -136,6 +203,15 @@ mod tests {
         for (at, word) in (0u16..).zip(KNOWN) {
             assert_eq!(TABLE.find(word), Some(at), "{word}");
         }
+    }
+
+    #[test]
+    fn words_are_found_in_constants() {
+        const RC_CODE: Word = Word::new("rc-code");
+        assert!(Name::new("rc-code").is(RC_CODE));
+        assert!(!Name::new("rc").is(RC_CODE));
+        assert_eq!(Name::new("rc-code").word(), Some(RC_CODE));
+        assert_eq!(Name::new("x").word(), None);
     }
 
     #[test]

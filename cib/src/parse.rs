@@ -2,7 +2,7 @@
 //! right.
 
 use crate::{
-    names::Name,
+    names::{Name, Words},
     tree::{Element, Inner, Node},
 };
 use compact_str::CompactString;
@@ -93,6 +93,8 @@ struct Builder<'a> {
     nodes: Vec<Node>,
     /// Attributes of the tag at hand.
     attrs: Vec<(Name, CompactString)>,
+    /// Known words among their names.
+    seen: Words,
     /// Character data since the last tag, and whether any of it was written as a reference.
     data: String,
     data_at: usize,
@@ -109,6 +111,7 @@ impl<'a> Builder<'a> {
             open: Vec::new(),
             nodes: Vec::new(),
             attrs: Vec::new(),
+            seen: Words::default(),
             data: String::new(),
             data_at: 0,
             referred: false,
@@ -187,10 +190,13 @@ impl<'a> Builder<'a> {
                 "no configuration needs that: look for a missing end tag",
             );
         }
-        check_name(at + 1, name, "element")?;
+        let known = Name::new(name);
+        if known.word().is_none() {
+            check_name(at + 1, name, "element")?;
+        }
         self.attributes(at + 1 + name.len(), attrs)?;
         let open = Open {
-            name: Name::new(name),
+            name: known,
             line: self.line_of(at),
             attrs: self.attrs.drain(..).collect(),
             first: self.nodes.len(),
@@ -277,6 +283,7 @@ impl<'a> Builder<'a> {
     fn attributes(&mut self, at: usize, raw: &str) -> Result<(), Fault> {
         let bytes = raw.as_bytes();
         let mut pos = skip_blanks(bytes, 0);
+        self.seen = Words::default();
         while pos < bytes.len() {
             if pos == 0 || !bytes.get(pos - 1).is_some_and(u8::is_ascii_whitespace) {
                 return fault(
@@ -304,7 +311,11 @@ impl<'a> Builder<'a> {
         let bytes = raw.as_bytes();
         let name_end = scan(bytes, pos, |b| b == b'=' || b.is_ascii_whitespace());
         let name = raw.get(pos..name_end).unwrap_or_default();
-        check_name(at + pos, name, "attribute")?;
+        let known = Name::new(name);
+        let word = known.word();
+        if word.is_none() {
+            check_name(at + pos, name, "attribute")?;
+        }
         let equals = skip_blanks(bytes, name_end);
         let quote_at = skip_blanks(bytes, equals + 1);
         let quote = match (bytes.get(equals), bytes.get(quote_at)) {
@@ -317,7 +328,7 @@ impl<'a> Builder<'a> {
                 );
             }
         };
-        let value_end = scan(bytes, quote_at + 1, |b| b == quote);
+        let (value_end, plain) = value_end(bytes, quote_at + 1, quote);
         let Some(value) = raw
             .get(quote_at + 1..value_end)
             .filter(|_| value_end < raw.len())
@@ -328,15 +339,23 @@ impl<'a> Builder<'a> {
                 "add the closing quote",
             );
         };
-        let name = Name::new(name);
-        if self.attrs.iter().any(|(n, _)| *n == name) {
+        let name = known;
+        let is_double = match word {
+            Some(word) => !self.seen.insert(word),
+            None => self.attrs.iter().any(|(n, _)| *n == name),
+        };
+        if is_double {
             return fault(
                 at + pos,
                 format!("the attribute '{}' stands here twice", name.as_str()),
                 "remove one of them",
             );
         }
-        let value = attribute_value(at + quote_at + 1, value)?;
+        let value = if plain {
+            value.into()
+        } else {
+            attribute_value(at + quote_at + 1, value)?
+        };
         self.attrs.push((name, value));
         Ok(value_end + 1)
     }
@@ -439,16 +458,28 @@ fn check_name(at: usize, name: &str, what: &str) -> Result<(), Fault> {
     )
 }
 
+/// Where an attribute's value ends, and whether it is written as it is read.
+fn value_end(bytes: &[u8], from: usize, quote: u8) -> (usize, bool) {
+    let mut plain = true;
+    for (at, byte) in bytes.iter().enumerate().skip(from) {
+        if *byte == quote {
+            return (at, plain);
+        }
+        plain &= !is_special(*byte);
+    }
+    (bytes.len(), plain)
+}
+
+fn is_special(byte: u8) -> bool {
+    matches!(byte, b'&' | b'<' | b'\n' | b'\t')
+}
+
 /// XML 1.0, 3.3.3: references are resolved, line breaks and tabulators count as blanks.
 fn attribute_value(at: usize, raw: &str) -> Result<CompactString, Fault> {
-    let special = |b: u8| matches!(b, b'&' | b'<' | b'\n' | b'\t');
-    if !raw.bytes().any(special) {
-        return Ok(raw.into());
-    }
     let mut value = String::with_capacity(raw.len());
     let mut pos = 0;
     while pos < raw.len() {
-        let plain_end = scan(raw.as_bytes(), pos, special);
+        let plain_end = scan(raw.as_bytes(), pos, is_special);
         value.push_str(raw.get(pos..plain_end).unwrap_or_default());
         pos = plain_end;
         match raw.as_bytes().get(pos) {

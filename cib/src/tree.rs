@@ -1,6 +1,9 @@
 //! The document tree: immutable, reference-counted; a clone is free and an edit copies one path.
 
-use crate::{names::Name, parse, write};
+use crate::{
+    names::{Name, Word},
+    parse, write,
+};
 use compact_str::CompactString;
 use std::{fmt, sync::Arc};
 
@@ -99,6 +102,7 @@ impl Element {
     }
 
     /// Its tag.
+    #[inline]
     pub fn name(&self) -> &str {
         self.0.name.as_str()
     }
@@ -109,9 +113,29 @@ impl Element {
     }
 
     /// The value of an attribute.
+    #[inline]
     pub fn attr(&self, name: &str) -> Option<&str> {
         let (_, value) = self.0.attrs.iter().find(|(n, _)| n.as_str() == name)?;
         Some(value)
+    }
+
+    /// The value of an attribute that is a word of the vocabulary; faster than [`Self::attr`].
+    #[inline]
+    pub fn get(&self, word: Word) -> Option<&str> {
+        let (_, value) = self.0.attrs.iter().find(|(n, _)| n.is(word))?;
+        Some(value)
+    }
+
+    /// Attributes in order, their names as words where they are some.
+    #[inline]
+    pub fn words(&self) -> impl ExactSizeIterator<Item = (Option<Word>, &str)> {
+        self.0.attrs.iter().map(|(n, v)| (n.word(), v.as_str()))
+    }
+
+    /// Whether this is its tag.
+    #[inline]
+    pub fn is(&self, word: Word) -> bool {
+        self.0.name.is(word)
     }
 
     /// Attributes in order.
@@ -120,8 +144,10 @@ impl Element {
     }
 
     /// The `id` attribute.
+    #[inline]
     pub fn id(&self) -> Option<&str> {
-        self.attr("id")
+        const ID: Word = Word::new("id");
+        self.get(ID)
     }
 
     /// Everything in it in order: elements, comments, text.
@@ -130,6 +156,7 @@ impl Element {
     }
 
     /// Elements in it, in order.
+    #[inline]
     pub fn children(&self) -> impl DoubleEndedIterator<Item = &Element> {
         self.0.nodes.iter().filter_map(Node::as_element)
     }

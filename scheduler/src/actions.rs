@@ -25,14 +25,17 @@ pub(crate) fn action(
     node: Option<NodeIx>,
     optional: bool,
 ) -> ActIx {
-    let found = c.rscs[rsc].actions.iter().copied().find(|ix| {
-        let a = &c.acts[*ix];
-        a.task == task
-            && a.interval_ms == interval_ms
-            && (a.node == node || a.node.is_none() || node.is_none())
-            && a.key.is_none()
-            && a.name.is_none()
-    });
+    let r = &c.rscs[rsc];
+    let found = match node.filter(|_| task == Task::Monitor && interval_ms == 0) {
+        Some(node) if !r.unplaced_probe => r.probes.get(node).copied().flatten(),
+        _ => r.actions_of(task).find(|ix| {
+            let a = &c.acts[*ix];
+            a.interval_ms == interval_ms
+                && (a.node == node || a.node.is_none() || node.is_none())
+                && a.key.is_none()
+                && a.name.is_none()
+        }),
+    };
     if let Some(ix) = found.filter(|_| node.is_some()) {
         // What was made before its place was known gets it now.
         c.acts[ix].node = node;
@@ -51,9 +54,9 @@ pub(crate) fn keyed_action(
     node: Option<NodeIx>,
     optional: bool,
 ) -> ActIx {
-    let found = c.rscs[rsc].actions.iter().copied().find(|ix| {
+    let found = c.rscs[rsc].actions_of(task).find(|ix| {
         let a = &c.acts[*ix];
-        a.task == task && a.node == node && a.key.as_deref() == Some(key.as_str())
+        a.node == node && a.key.as_deref() == Some(key.as_str())
     });
     let ix = found.unwrap_or_else(|| new_action(c, rsc, task, 0, node, Some(key)));
     refresh(c, ix, optional);
@@ -77,7 +80,7 @@ fn new_action(
         _ => Requires::Nothing,
     };
     let ix = c.acts.len();
-    c.acts.push(Act {
+    let act = Act {
         rsc: Some(rsc),
         node,
         task,
@@ -89,8 +92,9 @@ fn new_action(
         optional: true,
         needs,
         ..Act::default()
-    });
-    c.rscs[rsc].actions.push(ix);
+    };
+    c.rscs[rsc].add_action(ix, &act);
+    c.acts.push(act);
     ix
 }
 

@@ -48,10 +48,14 @@ pub(crate) fn apply_criteria(c: &mut Cluster) {
     for at in 0..c.top.len() {
         apply_lock(c, c.top[at]);
     }
+    let nodes = 0..c.nodes.len();
+    let failed: Vec<bool> = nodes.map(|node| failures::has_failures(c, node)).collect();
     for at in 0..c.top.len() {
         let rsc = c.top[at];
-        for node in 0..c.nodes.len() {
-            apply_failures(c, rsc, node);
+        for (node, failed) in failed.iter().enumerate() {
+            if *failed {
+                apply_failures(c, rsc, node);
+            }
             apply_exclusive(c, rsc, node);
         }
     }

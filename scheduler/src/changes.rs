@@ -1,12 +1,14 @@
 //! Notices changed configuration: recurring operations to cancel, parameters that need a reload or a restart.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, rc::Rc};
 
 use cib::Element;
+use indexmap::IndexMap;
 
 use crate::{
-    actions, create, digest, failures, history_ops,
-    model::{Cluster, Kind, NodeIx, RscIx, Task, ar},
+    actions, create, digest, failures,
+    history_ops::{self, word},
+    model::{Cluster, Kind, NodeIx, OpMeta, RscIx, Task, ar},
     ordering::{order_action_task, order_task_action},
     recurring, resources, score,
 };
@@ -28,27 +30,31 @@ pub(crate) fn check(c: &mut Cluster) {
         let resources = state.child("lrm").and_then(|l| l.child("lrm_resources"));
         for xml in resources
             .iter()
-            .flat_map(|r| r.children_named("lrm_resource"))
+            .flat_map(|r| r.children())
+            .filter(|x| x.is(word::LRM_RESOURCE))
         {
-            // What has no operations has no history.
-            if xml.child("lrm_rsc_op").is_none() {
+            let Some(named) = xml.id().and_then(|id| by_name.get(id)) else {
                 continue;
-            }
-            for rsc in xml
-                .id()
-                .and_then(|id| by_name.get(id))
-                .into_iter()
-                .flatten()
-            {
-                check_resource(c, *rsc, node, xml);
+            };
+            for rsc in named {
+                // What has no operations has no history.
+                if concerns(c, *rsc, node, xml) && xml.children().any(|x| x.is(word::LRM_RSC_OP)) {
+                    check_resource(c, *rsc, node, xml);
+                }
             }
         }
     }
 }
 
+/// Whether anything could follow from a history: most are of resources that do not run there and are as they were.
+fn concerns(c: &Cluster, rsc: RscIx, node: NodeIx, xml: &Element) -> bool {
+    let r = &c.rscs[rsc];
+    r.removed || r.running_on.contains(&node) || agent_changed(c, rsc, xml)
+}
+
 /// Primitives by their ids, and by the names they have in histories.
-fn by_name(c: &Cluster) -> BTreeMap<String, Vec<RscIx>> {
-    let mut out: BTreeMap<String, Vec<RscIx>> = BTreeMap::new();
+fn by_name(c: &Cluster) -> IndexMap<String, Vec<RscIx>> {
+    let mut out: IndexMap<String, Vec<RscIx>> = IndexMap::with_capacity(c.rscs.len());
     for (ix, r) in c.rscs.iter().enumerate() {
         if r.kind != Kind::Primitive {
             continue;
@@ -121,9 +127,9 @@ fn interval_ms(op: &Element) -> u32 {
 
 fn agent_changed(c: &Cluster, rsc: RscIx, xml: &Element) -> bool {
     let r = &c.rscs[rsc];
-    xml.attr("type").is_some_and(|v| v != &*r.agent)
-        || xml.attr("class").is_some_and(|v| v != &*r.class)
-        || xml.attr("provider").map(str::to_owned) != r.provider.as_deref().map(str::to_owned)
+    xml.get(word::TYPE).is_some_and(|v| v != &*r.agent)
+        || xml.get(word::CLASS).is_some_and(|v| v != &*r.class)
+        || xml.get(word::PROVIDER) != r.provider.as_deref()
 }
 
 fn schedule_cancel(
@@ -243,16 +249,13 @@ fn compare(
     });
     let all_changed = all != recorded;
     // Parameters of the operation alone take effect only when it is done again.
-    let found = actions::find_op(c, rsc, name, interval_ms, true);
-    let extra = !actions::read_op_meta(c, rsc, found, name, interval_ms)
-        .params
-        .is_empty();
+    let extra = all_changed && !settings(c, rsc, name, interval_ms).params.is_empty();
     if c.blotted && (all_changed || restart == Some(true)) && !public_changed(c, rsc, op, &params) {
         return None;
     }
     Some(Digests {
         all_changed,
-        restart_changed: interval_ms == 0 && (restart == Some(true) || extra && all_changed),
+        restart_changed: interval_ms == 0 && (restart == Some(true) || extra),
         reloadable: restart.is_some(),
     })
 }
@@ -296,6 +299,17 @@ pub(crate) fn params_changed(c: &mut Cluster, rsc: RscIx, node: NodeIx, op: &Ele
         .is_some_and(|d| d.all_changed || d.restart_changed)
 }
 
+/// Settings of an operation as a history names it.
+fn settings(c: &mut Cluster, rsc: RscIx, name: &str, interval_ms: u32) -> Rc<OpMeta> {
+    let task = Task::parse(name);
+    // What the failure of a connection calls for depends on whether it is managed, which may still change.
+    if task.text() == name && !c.rscs[rsc].is_remote {
+        return actions::op_meta(c, rsc, task, interval_ms);
+    }
+    let found = actions::find_op(c, rsc, name, interval_ms, true);
+    Rc::new(actions::read_op_meta(c, rsc, found, name, interval_ms))
+}
+
 /// Parameters an operation's digest is made of.
 pub(crate) fn digest_params(
     c: &mut Cluster,
@@ -304,8 +318,7 @@ pub(crate) fn digest_params(
     name: &str,
     interval_ms: u32,
 ) -> BTreeMap<String, String> {
-    let found = actions::find_op(c, rsc, name, interval_ms, true);
-    let op = actions::read_op_meta(c, rsc, found, name, interval_ms);
+    let op = settings(c, rsc, name, interval_ms);
     let mut out = (*resources::params(c, rsc, Some(node))).clone();
     for (name, value) in &op.params {
         out.insert(name.clone(), value.clone());

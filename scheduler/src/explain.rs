@@ -247,7 +247,7 @@ pub fn show_score(score: i32) -> String {
 pub fn explain(cib: &Element, now_s: i64, resource: &str) -> Option<Explanation> {
     let mut c = read_for(cib, now_s, true);
     decide(&mut c);
-    produce::build(&mut c);
+    produce::build(&mut c, false);
     let rsc = constraints::find(&c, resource)?;
     let plan = report::transition(&mut c);
     Some(explanation(&mut c, rsc, &plan))
@@ -258,7 +258,7 @@ pub fn explain(cib: &Element, now_s: i64, resource: &str) -> Option<Explanation>
 pub fn outcome(cib: &Element, now_s: i64, resource: &str) -> Option<Vec<Place>> {
     let mut c = read(cib, now_s);
     decide(&mut c);
-    produce::build(&mut c);
+    produce::build(&mut c, false);
     let rsc = constraints::find(&c, resource)?;
     Some(decided(&c, rsc))
 }
@@ -282,7 +282,7 @@ pub fn idle(cib: &Element, now_s: i64) -> Vec<Explanation> {
 fn those(cib: &Element, now_s: i64, wanted: impl Fn(&Cluster, RscIx) -> bool) -> Vec<Explanation> {
     let mut c = read_for(cib, now_s, true);
     decide(&mut c);
-    produce::build(&mut c);
+    produce::build(&mut c, false);
     let plan = report::transition(&mut c);
     let top = c.top.iter().copied().filter(|rsc| !c.rscs[*rsc].removed);
     let all = top.flat_map(|rsc| match c.rscs[rsc].kind {

@@ -1,6 +1,6 @@
 //! Fail counts: how often a resource failed on a node, and when that is forgotten.
 
-use std::rc::Rc;
+use std::{ops::Bound, rc::Rc};
 
 use cib::Element;
 
@@ -166,7 +166,7 @@ pub(crate) fn entry_expired(c: &mut Cluster, rsc: RscIx, node: NodeIx, entry: &E
         } else if entry.is_last_failure() && reconnects {
             clear = Some("reconnect interval is set");
         }
-    } else if entry.is_last_failure() && matches!(entry.task, Task::Start | Task::Monitor) {
+    } else if matches!(entry.task, Task::Start | Task::Monitor) && entry.is_last_failure() {
         if crate::bundle::needs_remote_name(c, rsc) {
             c.compare_later.push((rsc, node, entry.xml.clone()));
         } else if crate::changes::params_changed(c, rsc, node, entry.xml) {
@@ -212,12 +212,7 @@ fn waits_for_fencing(c: &Cluster, rsc: RscIx, entry: &Entry) -> bool {
 
 /// Whether a resource failed too often on a node to stay or come there.
 pub(crate) fn threshold_reached(c: &mut Cluster, rsc: RscIx, node: NodeIx) -> Option<(RscIx, i32)> {
-    if c.nodes[node]
-        .attrs
-        .range("fail-count-".to_owned()..)
-        .next()
-        .is_none_or(|(k, _)| !k.starts_with("fail-count-"))
-    {
+    if !has_failures(c, node) {
         return None;
     }
     if c.rscs[rsc].migration_threshold == 0 {
@@ -242,6 +237,15 @@ pub(crate) fn threshold_reached(c: &mut Cluster, rsc: RscIx, node: NodeIx) -> Op
         rsc
     };
     (remaining <= 0).then_some((to_force, remaining))
+}
+
+/// Whether anything ever failed on a node, as far as its attributes tell.
+pub(crate) fn has_failures(c: &Cluster, node: NodeIx) -> bool {
+    let from = (Bound::Included("fail-count-"), Bound::Unbounded);
+    let mut counts = c.nodes[node].attrs.range::<str, _>(from);
+    counts
+        .next()
+        .is_some_and(|(name, _)| name.starts_with("fail-count-"))
 }
 
 /// A failure whose on-fail is "ignore" does not count.

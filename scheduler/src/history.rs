@@ -118,14 +118,15 @@ pub fn entry(action: &Action, outcome: &Outcome) -> Element {
     out
 }
 
-/// Digest of an action's parameters.
+/// Digest of an action's parameters; of one that recurs, its time-out is one of them.
 #[must_use]
 pub fn params_digest(action: &Action) -> String {
+    let recurs = interval_ms(action) > 0;
     digest::of_parameters(
         action
             .attributes
             .iter()
-            .filter(|(name, _)| !digest::is_meta(name))
+            .filter(|(name, _)| !digest::is_meta(name) || recurs && *name == "CRM_meta_timeout")
             .map(|(name, value)| (name.as_str(), value.as_str())),
     )
 }

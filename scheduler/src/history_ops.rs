@@ -45,6 +45,27 @@ mod ocf {
     pub(super) const DEGRADED_PROMOTED: i64 = 191;
 }
 
+/// Words of the histories, which are most of a large document.
+pub(crate) mod word {
+    use cib::Word;
+
+    pub(crate) const CALL_ID: Word = Word::new("call-id");
+    pub(crate) const CLASS: Word = Word::new("class");
+    pub(crate) const INTERVAL: Word = Word::new("interval");
+    pub(crate) const LAST_RC_CHANGE: Word = Word::new("last-rc-change");
+    pub(crate) const LAST_RUN: Word = Word::new("last-run");
+    pub(crate) const LRM_RESOURCE: Word = Word::new("lrm_resource");
+    pub(crate) const LRM_RSC_OP: Word = Word::new("lrm_rsc_op");
+    pub(crate) const ON_NODE: Word = Word::new("on_node");
+    pub(crate) const OPERATION: Word = Word::new("operation");
+    pub(crate) const OP_STATUS: Word = Word::new("op-status");
+    pub(crate) const PROVIDER: Word = Word::new("provider");
+    pub(crate) const RC_CODE: Word = Word::new("rc-code");
+    pub(crate) const TRANSITION_KEY: Word = Word::new("transition-key");
+    pub(crate) const TRANSITION_MAGIC: Word = Word::new("transition-magic");
+    pub(crate) const TYPE: Word = Word::new("type");
+}
+
 /// One entry, read.
 #[derive(Clone, Copy)]
 pub(crate) struct Entry<'e> {
@@ -74,8 +95,8 @@ impl Entry<'_> {
 
     /// A probe where the agent is missing: the resource is not running there.
     fn is_masked_probe(&self) -> bool {
-        let rc = self.xml.attr("rc-code").and_then(score::leading_integer);
-        self.is_probe() && (rc == Some(ocf::NOT_INSTALLED) || self.status == exec::NOT_INSTALLED)
+        let rc = || self.xml.get(word::RC_CODE).and_then(score::leading_integer);
+        self.is_probe() && (self.status == exec::NOT_INSTALLED || rc() == Some(ocf::NOT_INSTALLED))
     }
 
     pub(crate) fn is_probe(&self) -> bool {
@@ -103,7 +124,7 @@ pub(crate) fn unpack_node(c: &mut Cluster, node: NodeIx, state: &Element) {
         return;
     };
     let mut removed_containers = Vec::new();
-    for xml in resources.children_named("lrm_resource") {
+    for xml in resources.children().filter(|x| x.is(word::LRM_RESOURCE)) {
         if let Some(rsc) = unpack_resource(c, node, xml)
             && xml.attr("container").is_some()
             && c.rscs[rsc].removed
@@ -132,10 +153,7 @@ fn link_removed_filler(c: &mut Cluster, rsc: RscIx, xml: &Element) {
 
 fn unpack_resource(c: &mut Cluster, node: NodeIx, xml: &Element) -> Option<RscIx> {
     let id = xml.id()?;
-    let entries: Vec<Entry> = xml
-        .children_named("lrm_rsc_op")
-        .filter_map(read_entry)
-        .collect();
+    let mut entries = read_entries(xml);
     let lock = xml.attr("shutdown-lock").and_then(score::leading_integer);
     if entries.is_empty() && lock.is_none() {
         return None;
@@ -151,8 +169,11 @@ fn unpack_resource(c: &mut Cluster, node: NodeIx, xml: &Element) -> Option<RscIx
     if let Some(at_s) = lock {
         read_lock(c, rsc, node, at_s);
     }
-    let entries = entries.iter().filter(|e| !is_leftover(e, &entries));
-    let mut entries = by_age(entries.copied().collect());
+    if entries.iter().any(|e| is_leftover(e, &entries)) {
+        let kept = entries.iter().filter(|e| !is_leftover(e, &entries));
+        entries = kept.copied().collect();
+    }
+    let mut entries = by_age(entries);
     let saved_role = c.rscs[rsc].role;
     c.rscs[rsc].role = Role::Unknown;
     let mut state = State {
@@ -178,42 +199,63 @@ fn unpack_resource(c: &mut Cluster, node: NodeIx, xml: &Element) -> Option<RscIx
     Some(rsc)
 }
 
+fn read_entries(resource: &Element) -> Vec<Entry<'_>> {
+    let entries = resource.children().filter(|x| x.is(word::LRM_RSC_OP));
+    entries.filter_map(read_entry).collect()
+}
+
+/// Reads an entry in one pass over its attributes: large documents are mostly entries.
 fn read_entry(xml: &Element) -> Option<Entry<'_>> {
-    let name = xml.attr("operation")?;
-    let number = |attr: &str| xml.attr(attr).and_then(score::leading_integer);
-    let key = xml.attr("transition-key").or_else(|| {
-        xml.attr("transition-magic")
-            .and_then(|magic| magic.split_once(';'))
-            .map(|(_, key)| key)
-    });
-    let target_rc = key
-        .filter(|key| key.split(':').count() >= 4)
-        .and_then(|key| key.split(':').nth(2))
-        .and_then(score::leading_integer)
-        .unwrap_or(-1);
-    let interval = number("interval").unwrap_or(0);
+    let mut name = None;
+    let (mut key, mut magic) = (None, None);
+    let (mut interval, mut status, mut rc, mut call_id) = (None, None, None, None);
+    let (mut changed, mut run) = (None, None);
+    for (word, value) in xml.words() {
+        let Some(word) = word else {
+            continue;
+        };
+        match word {
+            word::OPERATION => name = Some(value),
+            word::TRANSITION_KEY => key = Some(value),
+            word::TRANSITION_MAGIC => magic = Some(value),
+            word::INTERVAL => interval = score::leading_integer(value),
+            word::OP_STATUS => status = score::leading_integer(value),
+            word::RC_CODE => rc = score::leading_integer(value),
+            word::CALL_ID => call_id = score::leading_integer(value),
+            word::LAST_RC_CHANGE => changed = score::leading_integer(value),
+            word::LAST_RUN => run = score::leading_integer(value),
+            _ => {}
+        }
+    }
+    let name = name?;
+    let key = key.or_else(|| magic?.split_once(';').map(|(_, key)| key));
     Some(Entry {
         xml,
         task: Task::parse(name),
         name,
-        interval_ms: u32::try_from(interval).unwrap_or(0),
-        status: number("op-status").unwrap_or(exec::DONE),
-        rc: number("rc-code").unwrap_or(0),
-        target_rc,
-        call_id: number("call-id").unwrap_or(-1),
-        changed_s: number("last-rc-change")
-            .or_else(|| number("last-run"))
-            .filter(|at| *at > 0),
+        interval_ms: interval.and_then(|ms| u32::try_from(ms).ok()).unwrap_or(0),
+        status: status.unwrap_or(exec::DONE),
+        rc: rc.unwrap_or(0),
+        target_rc: key.and_then(target_rc).unwrap_or(-1),
+        call_id: call_id.unwrap_or(-1),
+        changed_s: changed.or(run).filter(|at| *at > 0),
     })
+}
+
+/// The exit code that a key `ACTION:TRANSITION:RC:MAKER` says was expected.
+fn target_rc(key: &str) -> Option<i64> {
+    let mut parts = key.splitn(4, ':');
+    let rc = parts.nth(2)?;
+    parts.next()?;
+    score::leading_integer(rc)
 }
 
 /// A recurring operation that counts as under way though its failure is known: only the failure was recorded.
 fn is_leftover(entry: &Entry, all: &[Entry]) -> bool {
-    let key = |e: &Entry| e.xml.attr("transition-key").map(str::to_owned);
     let its_failure = |e: &Entry| {
         e.is_last_failure()
             && (e.name, e.interval_ms) == (entry.name, entry.interval_ms)
-            && key(e) == key(entry)
+            && e.xml.get(word::TRANSITION_KEY) == entry.xml.get(word::TRANSITION_KEY)
     };
     entry.status == exec::PENDING && entry.interval_ms > 0 && all.iter().any(its_failure)
 }
@@ -253,12 +295,12 @@ fn newer(a: &Element, b: &Element, same_node: bool) -> Ordering {
     if a.id() == b.id() {
         return Equal;
     }
-    let same_node = match (a.attr("on_node"), b.attr("on_node")) {
+    let same_node = match (a.get(word::ON_NODE), b.get(word::ON_NODE)) {
         (Some(x), Some(y)) => x == y,
         _ => same_node,
     };
     let call = |e: &Element| {
-        let id = e.attr("call-id").and_then(score::leading_integer);
+        let id = e.get(word::CALL_ID).and_then(score::leading_integer);
         id.unwrap_or(-1)
     };
     let (x, y) = (call(a), call(b));
@@ -342,8 +384,9 @@ fn process_recurring(
         return;
     }
     for (at, entry) in entries.iter().enumerate() {
-        let live = at as i64 >= start && entry.xml.attr("op-status") != Some("-1");
-        if live && entry.interval_ms > 0 && entry.task == Task::Monitor {
+        let recurs = entry.interval_ms > 0 && entry.task == Task::Monitor;
+        let live = recurs && at as i64 >= start && entry.xml.get(word::OP_STATUS) != Some("-1");
+        if live {
             actions::action(c, rsc, Task::Monitor, entry.interval_ms, Some(node), true);
         }
     }
@@ -375,7 +418,7 @@ fn active_since(entries: &[Entry]) -> (i64, i64) {
     for (at, entry) in entries.iter().enumerate() {
         let at = at as i64;
         match entry.task {
-            Task::Stop if entry.xml.attr("op-status") == Some("0") => stop = at,
+            Task::Stop if entry.xml.get(word::OP_STATUS) == Some("0") => stop = at,
             Task::Start | Task::MigrateFrom => start = at,
             _ if implied_start <= stop
                 && entry.task == Task::Monitor
@@ -435,11 +478,7 @@ pub(crate) fn apply_target_roles(c: &mut Cluster) {
 
 /// The call-id from which on a resource's history counts; `None`: it stopped since.
 pub(crate) fn live_from(xml: &Element) -> Option<i64> {
-    let entries: Vec<Entry> = xml
-        .children_named("lrm_rsc_op")
-        .filter_map(read_entry)
-        .collect();
-    let entries = by_age(entries);
+    let entries = by_age(read_entries(xml));
     let (start, stop) = active_since(&entries);
     if start < stop {
         return None;

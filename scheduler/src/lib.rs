@@ -49,7 +49,7 @@ pub mod view;
 pub use dates::parse_moment;
 pub use lint::lint;
 pub use report::Planned;
-pub use run::{Asked, Run, run, run_with};
+pub use run::{Asked, Reading, Run, run, run_with};
 pub use simulate::{Executed, Failing, Step, count_failure, simulate, simulate_with, updated};
 
 use cib::Element;

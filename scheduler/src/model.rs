@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, rc::Rc};
 
 use cib::Element;
+use indexmap::IndexMap;
 
 use crate::{nvpairs::Ids, options::Options, rules::Recheck};
 
@@ -349,6 +350,12 @@ pub(crate) struct Rsc {
     /// What promotion sorts by.
     pub(crate) sort_index: i32,
     pub(crate) actions: Vec<ActIx>,
+    /// Tasks of `actions`, in their order: they are sought by task.
+    pub(crate) tasks: Vec<Task>,
+    /// The probe of each node.
+    pub(crate) probes: Vec<Option<ActIx>>,
+    /// There is a probe that has no node yet.
+    pub(crate) unplaced_probe: bool,
     pub(crate) this_with: Vec<usize>,
     pub(crate) with_this: Vec<usize>,
     pub(crate) locations: Vec<usize>,
@@ -356,6 +363,31 @@ pub(crate) struct Rsc {
     pub(crate) op_meta: Vec<(Task, u32, Rc<OpMeta>)>,
     /// Monitors whose failure expired: node, operation, interval.
     pub(crate) monitors_to_renew: Vec<(NodeIx, String, u32)>,
+}
+
+impl Rsc {
+    /// Its actions of a task, from the oldest on.
+    pub(crate) fn actions_of(&self, task: Task) -> impl DoubleEndedIterator<Item = ActIx> {
+        let all = self.actions.iter().zip(&self.tasks);
+        all.filter(move |(_, t)| **t == task).map(|(ix, _)| *ix)
+    }
+
+    /// Keeps an action.
+    pub(crate) fn add_action(&mut self, ix: ActIx, act: &Act) {
+        self.actions.push(ix);
+        self.tasks.push(act.task);
+        if act.task != Task::Monitor || act.interval_ms != 0 || act.key.is_some() {
+            return;
+        }
+        let Some(node) = act.node else {
+            self.unplaced_probe = true;
+            return;
+        };
+        if self.probes.len() <= node {
+            self.probes.resize(node + 1, None);
+        }
+        self.probes[node] = Some(ix);
+    }
 }
 
 /// What an action does.
@@ -603,7 +635,7 @@ pub(crate) struct Cluster<'a> {
     pub(crate) rscs: Vec<Rsc>,
     /// Resources without parent, in the order of the configuration.
     pub(crate) top: Vec<RscIx>,
-    pub(crate) rsc_ids: BTreeMap<String, RscIx>,
+    pub(crate) rsc_ids: IndexMap<String, RscIx>,
     pub(crate) node_names: BTreeMap<String, NodeIx>,
     pub(crate) node_ids: BTreeMap<String, NodeIx>,
     pub(crate) tags: BTreeMap<String, Vec<String>>,

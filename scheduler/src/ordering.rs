@@ -95,12 +95,10 @@ fn push(c: &mut Cluster, first: End, then: End, flags: u32) {
 /// Actions of a resource for an operation.
 pub(crate) fn find_actions(c: &Cluster, rsc: RscIx, task: Task, interval_ms: u32) -> Vec<ActIx> {
     c.rscs[rsc]
-        .actions
-        .iter()
-        .copied()
+        .actions_of(task)
         .filter(|ix| {
             let a = &c.acts[*ix];
-            a.task == task && a.interval_ms == interval_ms && a.key.is_none() && a.name.is_none()
+            a.interval_ms == interval_ms && a.key.is_none() && a.name.is_none()
         })
         .collect()
 }
@@ -112,10 +110,10 @@ pub(crate) fn first_action(
     task: Task,
     node: Option<NodeIx>,
 ) -> Option<ActIx> {
-    c.rscs[rsc].actions.iter().rev().copied().find(|ix| {
+    c.rscs[rsc].actions_of(task).rev().find(|ix| {
         let a = &c.acts[*ix];
         let keyed = a.key.is_some() && !matches!(task, Task::Notify | Task::Notified);
-        a.task == task && !keyed && (node.is_none() || a.node == node)
+        !keyed && (node.is_none() || a.node == node)
     })
 }
 

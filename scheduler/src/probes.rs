@@ -40,8 +40,8 @@ pub(crate) fn probe(c: &mut Cluster, rsc: RscIx, node: NodeIx) -> bool {
         Kind::Bundle => crate::bundle::probe(c, rsc, node),
         _ => {
             let mut any = false;
-            for child in c.rscs[rsc].children.clone() {
-                any |= probe(c, child, node);
+            for at in 0..c.rscs[rsc].children.len() {
+                any |= probe(c, c.rscs[rsc].children[at], node);
             }
             any
         }
@@ -144,10 +144,14 @@ fn known(c: &Cluster, rsc: RscIx, node: NodeIx) -> bool {
     let base = crate::history_ops::base_name(&c.rscs[rsc].id);
     let top = c.uber_parent(rsc, false);
     c.rscs[top].children.iter().any(|i| {
-        c.primitives(*i).iter().any(|p| {
-            crate::history_ops::base_name(&c.rscs[*p].id) == base
-                && c.rscs[*p].known_on.contains(&node)
-        })
+        let is_it = |p: &RscIx| {
+            let p = &c.rscs[*p];
+            p.known_on.contains(&node) && crate::history_ops::base_name(&p.id) == base
+        };
+        match c.rscs[*i].kind {
+            Kind::Primitive => is_it(i),
+            _ => c.primitives(*i).iter().any(is_it),
+        }
     })
 }
 
@@ -248,6 +252,7 @@ fn restarts(c: &mut Cluster, rsc: RscIx) {
     if c.rscs[rsc].kind != Kind::Primitive {
         return;
     }
+    let mut chains: Vec<(ActIx, Vec<ActIx>)> = Vec::new();
     for probe in probes_of(c, rsc) {
         let after: Vec<(ActIx, u32)> = c.acts[probe]
             .after
@@ -256,7 +261,16 @@ fn restarts(c: &mut Cluster, rsc: RscIx) {
             .collect();
         for (then, flags) in after {
             starts_of_clone(c, probe, then, flags);
-            restart_chain(c, probe, then);
+            let at = match chains.iter().position(|(from, _)| *from == then) {
+                Some(at) => at,
+                None => {
+                    chains.push((then, restart_chain(c, rsc, then)));
+                    chains.len() - 1
+                }
+            };
+            for stop in &chains[at].1 {
+                order_actions(c, probe, *stop, ar::ORDERED);
+            }
         }
     }
 }
@@ -286,11 +300,10 @@ fn starts_of_clone(c: &mut Cluster, probe: ActIx, after: ActIx, flags: u32) {
     }
 }
 
-/// What restarts because of something a probe comes before stops only after the probe.
-fn restart_chain(c: &mut Cluster, probe: ActIx, from: ActIx) {
-    let Some(probed) = c.acts[probe].rsc else {
-        return;
-    };
+/// What restarts because of something a probe comes before stops only after the probe: the stops, which are the same
+/// for the probes of a resource on all nodes.
+fn restart_chain(c: &mut Cluster, probed: RscIx, from: ActIx) -> Vec<ActIx> {
+    let mut stops = Vec::new();
     let mut seen = std::collections::BTreeSet::new();
     let mut todo = vec![from];
     while let Some(after) = todo.pop() {
@@ -305,7 +318,7 @@ fn restart_chain(c: &mut Cluster, probe: ActIx, from: ActIx) {
             for stop in find_actions(c, rsc, Task::Stop, 0) {
                 // What fencing implies has nothing to wait for.
                 if !c.acts[stop].pseudo {
-                    order_actions(c, probe, stop, ar::ORDERED);
+                    stops.push(stop);
                 }
             }
         }
@@ -337,4 +350,5 @@ fn restart_chain(c: &mut Cluster, probe: ActIx, from: ActIx) {
             todo.push(next);
         }
     }
+    stops
 }

@@ -9,8 +9,8 @@ use crate::{
     resources,
 };
 
-/// Builds the graph.
-pub(crate) fn build(c: &mut Cluster) -> Graph {
+/// Builds the graph; `listed`: with its actions, not only what holds for all of them.
+pub(crate) fn build(c: &mut Cluster, listed: bool) -> Graph {
     let chosen: Vec<bool> = (0..c.acts.len()).map(|ix| belongs(c, ix)).collect();
     for (ix, keep) in chosen.iter().enumerate() {
         c.acts[ix].in_graph = *keep;
@@ -26,11 +26,12 @@ pub(crate) fn build(c: &mut Cluster) -> Graph {
         .collect();
     break_loops(c, &mut wanted);
     let mut synapses = Vec::new();
-    for ix in order(c) {
+    let order = if listed { order(c) } else { Vec::new() };
+    for ix in order {
         if !chosen[ix] {
             continue;
         }
-        let inputs = wanted[ix].keys().map(|other| number(*other)).collect();
+        let inputs = wanted[ix].iter().map(|(other, _)| number(*other)).collect();
         let id = u32::try_from(synapses.len()).unwrap_or(u32::MAX);
         let rsc_priority = c.acts[ix].rsc.map_or(0, |r| c.rscs[r].priority);
         let priority = rsc_priority.max(c.acts[ix].priority).max(0);
@@ -130,29 +131,28 @@ fn belongs(c: &Cluster, ix: ActIx) -> bool {
     c.nodes[node].online
 }
 
-/// What an action waits for, with how strongly.
-type Inputs = BTreeMap<ActIx, u32>;
+/// What an action waits for, with how strongly, by number.
+type Inputs = Vec<(ActIx, u32)>;
 
-fn inputs(c: &mut Cluster, ix: ActIx) -> Inputs {
-    let mut merged: BTreeMap<ActIx, u32> = BTreeMap::new();
-    for link in &c.acts[ix].before {
-        if link.flags != 0 {
-            *merged.entry(link.other).or_default() |= link.flags;
+fn inputs(c: &Cluster, ix: ActIx) -> Inputs {
+    let links = c.acts[ix].before.iter().filter(|link| link.flags != 0);
+    let mut inputs: Inputs = links.map(|link| (link.other, link.flags)).collect();
+    inputs.sort_unstable_by_key(|(other, _)| *other);
+    inputs.dedup_by(|next, kept| {
+        let same = next.0 == kept.0;
+        if same {
+            kept.1 |= next.1;
         }
-    }
-    merged
-        .into_iter()
-        .filter(|(other, flags)| {
-            wants_input(
-                c,
-                ix,
-                Link {
-                    other: *other,
-                    flags: *flags,
-                },
-            )
-        })
-        .collect()
+        same
+    });
+    inputs.retain(|(other, flags)| {
+        let link = Link {
+            other: *other,
+            flags: *flags,
+        };
+        wants_input(c, ix, link)
+    });
+    inputs
 }
 
 /// Actions that wait for each other would wait for ever: the weakest tie of each loop is given up.
@@ -163,17 +163,12 @@ fn break_loops(c: &mut Cluster, wanted: &mut [Inputs]) {
             .enumerate()
             .map(|(at, then)| (*then, ring[(at + 1) % ring.len()]))
             .min_by_key(|(then, first)| {
-                strength(
-                    c,
-                    *first,
-                    *then,
-                    wanted[*then].get(first).copied().unwrap_or(0),
-                )
+                strength(c, *first, *then, flags_of(&wanted[*then], *first))
             });
         let Some((then, first)) = weakest else {
             return;
         };
-        wanted[then].remove(&first);
+        wanted[then].retain(|(other, _)| *other != first);
         let text = format!(
             "{} and {} wait for each other through orderings; {} does not wait",
             c.key_of(first),
@@ -182,6 +177,11 @@ fn break_loops(c: &mut Cluster, wanted: &mut [Inputs]) {
         );
         c.problem(text);
     }
+}
+
+fn flags_of(inputs: &Inputs, first: ActIx) -> u32 {
+    let found = inputs.iter().find(|(other, _)| *other == first);
+    found.map_or(0, |(_, flags)| *flags)
 }
 
 fn strength(c: &Cluster, first: ActIx, then: ActIx, flags: u32) -> (u32, ActIx) {
@@ -203,19 +203,47 @@ fn strength(c: &Cluster, first: ActIx, then: ActIx, flags: u32) -> (u32, ActIx) 
     (rank, order)
 }
 
+/// Who waits for each action, one after the other.
+struct Dependents {
+    all: Vec<ActIx>,
+    /// Where those of each action end.
+    ends: Vec<usize>,
+}
+
+impl Dependents {
+    fn of(wanted: &[Inputs]) -> Self {
+        let mut ends = vec![0; wanted.len()];
+        for (first, _) in wanted.iter().flatten() {
+            ends[*first] += 1;
+        }
+        let mut sum = 0;
+        for end in &mut ends {
+            sum += std::mem::replace(end, sum);
+        }
+        // Now where they begin, which moves to where they end as they are filled in.
+        let mut all = vec![0; sum];
+        for (then, inputs) in wanted.iter().enumerate() {
+            for (first, _) in inputs {
+                all[ends[*first]] = then;
+                ends[*first] += 1;
+            }
+        }
+        Self { all, ends }
+    }
+
+    fn on(&self, first: ActIx) -> &[ActIx] {
+        let begin = first.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.all[begin..self.ends[first]]
+    }
+}
+
 /// A ring of actions, each waiting for the next.
 fn find_loop(wanted: &[Inputs]) -> Option<Vec<ActIx>> {
-    let mut dependents: Vec<Vec<ActIx>> = vec![Vec::new(); wanted.len()];
-    let mut waits: Vec<usize> = vec![0; wanted.len()];
-    for (then, inputs) in wanted.iter().enumerate() {
-        waits[then] = inputs.len();
-        for first in inputs.keys() {
-            dependents[*first].push(then);
-        }
-    }
+    let mut waits: Vec<usize> = wanted.iter().map(Vec::len).collect();
+    let dependents = Dependents::of(wanted);
     let mut ready: Vec<ActIx> = (0..wanted.len()).filter(|ix| waits[*ix] == 0).collect();
     while let Some(first) = ready.pop() {
-        for then in &dependents[first] {
+        for then in dependents.on(first) {
             waits[*then] -= 1;
             if waits[*then] == 0 {
                 ready.push(*then);
@@ -229,7 +257,8 @@ fn find_loop(wanted: &[Inputs]) -> Option<Vec<ActIx>> {
             return Some(path.split_off(begin));
         }
         path.push(at);
-        at = wanted[at].keys().copied().find(|first| waits[*first] > 0)?;
+        let mut inputs = wanted[at].iter().map(|(first, _)| *first);
+        at = inputs.find(|first| waits[*first] > 0)?;
     }
 }
 
@@ -453,7 +482,11 @@ fn attributes(c: &mut Cluster, ix: ActIx, kind: ActionKind) -> BTreeMap<String, 
 }
 
 fn meta_name(name: &str) -> String {
-    format!("CRM_meta_{}", name.replace('-', "_"))
+    const PREFIX: &str = "CRM_meta_";
+    let mut out = String::with_capacity(PREFIX.len() + name.len());
+    out.push_str(PREFIX);
+    out.extend(name.chars().map(|ch| if ch == '-' { '_' } else { ch }));
+    out
 }
 
 /// What an agent is told of the collections it is in.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use cib::Element;
+use indexmap::IndexMap;
 
 use crate::{
     assign, changes, constraints, create, explain, fencing,
@@ -17,6 +18,7 @@ use crate::{
     resources,
     rules::{Context, Recheck},
     score, status,
+    view::View,
 };
 
 /// Everything one run found out and decided.
@@ -49,6 +51,8 @@ pub struct Asked {
     pub reasons: bool,
     /// Private parameters are not known (somebody blotted them out): their changes are no changes.
     pub blotted: bool,
+    /// Nobody wants the actions, only the planned changes: the graph names none.
+    pub no_actions: bool,
 }
 
 /// Runs the scheduler for a moment; `trace`: with score lines.
@@ -64,12 +68,38 @@ pub fn run(cib: &Element, now_s: i64, trace: bool) -> Run {
 /// Runs the scheduler for a moment and writes down what is asked for.
 #[must_use]
 pub fn run_with(cib: &Element, now_s: i64, asked: Asked) -> Run {
-    let mut c = read_for(cib, now_s, asked.reasons);
+    finish(read_for(cib, now_s, asked.reasons), asked)
+}
+
+/// A CIB that has been read for one moment: to be looked at, and then decided on without reading it again.
+pub struct Reading<'a>(Cluster<'a>);
+
+impl<'a> Reading<'a> {
+    /// Reads a CIB for the moment `now_s` (seconds since the epoch).
+    #[must_use]
+    pub fn of(cib: &'a Element, now_s: i64) -> Self {
+        Self(read(cib, now_s))
+    }
+
+    /// Nodes and resources as they are before constraints are looked at; without histories.
+    #[must_use]
+    pub fn view(&self) -> View {
+        View::read(&self.0)
+    }
+
+    /// Runs the scheduler and writes down what is asked for.
+    #[must_use]
+    pub fn decide(self, asked: Asked) -> Run {
+        finish(self.0, asked)
+    }
+}
+
+fn finish(mut c: Cluster, asked: Asked) -> Run {
     c.blotted = asked.blotted;
     c.trace = asked.scores.then(Vec::new);
     c.utilization_trace = asked.utilization.then(Vec::new);
     decide(&mut c);
-    let graph = produce::build(&mut c);
+    let graph = produce::build(&mut c, !asked.no_actions);
     let plan = report::transition(&mut c);
     Run {
         graph,
@@ -180,7 +210,7 @@ impl<'a> Cluster<'a> {
             nodes: Vec::new(),
             rscs: Vec::new(),
             top: Vec::new(),
-            rsc_ids: BTreeMap::new(),
+            rsc_ids: IndexMap::new(),
             node_names: BTreeMap::new(),
             node_ids: BTreeMap::new(),
             tags: BTreeMap::new(),

@@ -1,6 +1,6 @@
 //! Carries a graph out on paper: the CIB as it would be if every action ended as expected.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cib::Element;
 
@@ -138,6 +138,7 @@ pub fn simulate_with(cib: &Element, graph: &Graph, at_s: i64, failing: &[Failing
         known: names_in_histories(cib),
         failing,
     };
+    let mut places = Places::default();
     let mut done: BTreeSet<u32> = BTreeSet::new();
     let mut waiting: Vec<usize> = (0..graph.synapses.len()).collect();
     loop {
@@ -151,7 +152,7 @@ pub fn simulate_with(cib: &Element, graph: &Graph, at_s: i64, failing: &[Failing
                 continue;
             }
             for action in &synapse.actions {
-                if !apply(&mut out, action, &moment) {
+                if !apply(&mut out, action, &moment, &mut places) {
                     return out;
                 }
                 done.insert(action.id);
@@ -185,7 +186,7 @@ struct Moment<'f> {
 }
 
 /// Whether it succeeded.
-fn apply(out: &mut Executed, action: &Action, moment: &Moment) -> bool {
+fn apply(out: &mut Executed, action: &Action, moment: &Moment, places: &mut Places) -> bool {
     let node = action.node.as_deref().unwrap_or("");
     match action.kind {
         ActionKind::Pseudo => {
@@ -195,8 +196,12 @@ fn apply(out: &mut Executed, action: &Action, moment: &Moment) -> bool {
                 node: action.node.clone().filter(|_| is_fencing),
             });
         }
-        ActionKind::Cluster => cluster_action(out, action, node),
-        ActionKind::Resource => return resource_action(out, action, node, moment),
+        ActionKind::Cluster => {
+            cluster_action(out, action, node);
+            // Histories may have been erased.
+            places.by_node.clear();
+        }
+        ActionKind::Resource => return resource_action(out, action, node, moment, places),
     }
     true
 }
@@ -318,8 +323,37 @@ fn delete_history(cib: &mut Element, action: &Action) {
     }
 }
 
+/// Where the history of a resource stands among those of its node, so that it is not sought again each time.
+#[derive(Default)]
+struct Places {
+    /// By node, then by name; of equal names the first.
+    by_node: BTreeMap<String, BTreeMap<String, usize>>,
+}
+
+impl Places {
+    /// The places on a node.
+    fn of(&mut self, node_id: &str, histories: &Element) -> &mut BTreeMap<String, usize> {
+        if !self.by_node.contains_key(node_id) {
+            let mut places = BTreeMap::new();
+            for (at, node) in histories.nodes().iter().enumerate() {
+                if let Some(id) = node.as_element().and_then(Element::id) {
+                    places.entry(id.to_owned()).or_insert(at);
+                }
+            }
+            self.by_node.insert(node_id.to_owned(), places);
+        }
+        self.by_node.entry(node_id.to_owned()).or_default()
+    }
+}
+
 /// Whether it succeeded.
-fn resource_action(out: &mut Executed, action: &Action, node: &str, moment: &Moment) -> bool {
+fn resource_action(
+    out: &mut Executed,
+    action: &Action,
+    node: &str,
+    moment: &Moment,
+    places: &mut Places,
+) -> bool {
     let Some(rsc) = &action.resource else {
         return true;
     };
@@ -351,29 +385,28 @@ fn resource_action(out: &mut Executed, action: &Action, node: &str, moment: &Mom
     let Some(resources) = history_mut(&mut out.cib, action) else {
         return true;
     };
-    let place = resources
-        .children()
-        .position(|r| r.id() == Some(shown.as_str()));
-    let known = place.and_then(|at| resources.children().nth(at)).cloned();
+    let places = places.of(action.node_uuid.as_deref().unwrap_or_default(), resources);
+    let place = places.get(&shown).copied();
+    let known = place.and_then(|at| resources.nodes().get(at)?.as_element());
     let outcome = Outcome {
         transition: 0,
         maker: MAKER,
         rc,
         status: 0,
-        call_id: next_call(known.as_ref()),
+        call_id: next_call(known),
         at_s: moment.at_s,
         exec_ms: 0,
         queue_ms: 0,
         reason: None,
         node,
     };
-    let recorded =
-        mark(history::record(known.as_ref(), action, &outcome), &outcome).with_attr("id", &shown);
-    match place {
-        Some(at) => {
-            resources.replace_child(at, recorded);
+    let recorded = mark(history::record(known, action, &outcome), &outcome).with_attr("id", &shown);
+    match place.and_then(|at| resources.nodes_mut().get_mut(at)) {
+        Some(old) => *old = recorded.into(),
+        None => {
+            places.insert(shown.clone(), resources.nodes().len());
+            resources.push(recorded);
         }
-        None => resources.push(recorded),
     }
     updated(&mut out.cib);
     let Some(failing) = failing else {

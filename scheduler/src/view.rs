@@ -423,21 +423,22 @@ impl View {
     pub fn of(cib: &Element, now_s: i64) -> Self {
         let mut cluster = run::read(cib, now_s);
         constraints::unpack(&mut cluster);
-        let mut view = Self::read(&mut cluster);
+        let mut view = Self::read(&cluster);
+        view.histories = history::all(&mut cluster);
         view.bans = extras::bans(&cluster);
         view.locations = ties::locations(&cluster);
         view.colocations = ties::colocations(&cluster);
         view
     }
 
-    /// Reads nodes, resources and histories of a CIB as they are before constraints are looked at.
+    /// Reads nodes and resources of a CIB as they are before constraints are looked at; without histories.
     #[must_use]
     pub fn of_status(cib: &Element, now_s: i64) -> Self {
-        Self::read(&mut run::read(cib, now_s))
+        Self::read(&run::read(cib, now_s))
     }
 
     /// What a cluster's tables say, bans apart.
-    fn read(c: &mut Cluster) -> Self {
+    pub(crate) fn read(c: &Cluster) -> Self {
         let mut view = Self {
             nodes: nodes::all(c),
             resources: resources::all(c),
@@ -447,7 +448,6 @@ impl View {
             tags: c.tags.clone(),
             ..Self::default()
         };
-        view.histories = history::all(c);
         view.summary = extras::summary(c, &view);
         view
     }

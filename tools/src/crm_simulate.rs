@@ -4,10 +4,10 @@ pub(crate) mod inject;
 pub(crate) mod options;
 mod show;
 
-use std::{ffi::OsString, process::ExitCode};
+use std::{ffi::OsString, mem::ManuallyDrop, process::ExitCode};
 
 use cib::{Element, schema};
-use scheduler::{Asked, view::View};
+use scheduler::{Asked, Reading, view::View};
 
 use crate::common::{
     Failure, exit,
@@ -31,13 +31,17 @@ pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
 }
 
 fn work(options: &Options, output: &mut Output) -> Result<u8, Failure> {
-    let mut input = read_input(options)?;
+    // The program ends after this: taking large tables apart would only cost time.
+    let mut input = ManuallyDrop::new(read_input(options)?);
     checked(&input)?;
     let told = Told::new(options, output);
     let now_s = moment(options, &input, &told, output)?;
-    let before = View::of_status(&input, now_s);
+    let found = ManuallyDrop::new(Element::clone(&input));
+    let reading = Reading::of(&found, now_s);
+    let before = ManuallyDrop::new(reading.view());
     show::before(&told, &before, now_s, output);
     let injected = inject::all(options, &mut input, &before, now_s)?;
+    let changed = injected.is_some();
     if let Some(injected) = injected {
         show::modifications(&told, &injected, output);
         if output.is_xml() {
@@ -53,11 +57,18 @@ fn work(options: &Options, output: &mut Output) -> Result<u8, Failure> {
         utilization: options.show_utilization,
         reasons: false,
         blotted: true,
+        no_actions: !options.simulates()
+            && options.save_graph.is_none()
+            && options.save_dotfile.is_none(),
     };
     if !options.decides() {
         return Ok(exit::OK);
     }
-    let run = scheduler::run_with(&input, now_s, asked);
+    let run = ManuallyDrop::new(if changed {
+        scheduler::run_with(&input, now_s, asked)
+    } else {
+        reading.decide(asked)
+    });
     show::scores(&told, &before, &run, output);
     show::plan(&told, &run, output);
     save(options.save_graph.as_deref(), || run.graph.to_xml(1))?;
@@ -67,6 +78,7 @@ fn work(options: &Options, output: &mut Output) -> Result<u8, Failure> {
         // What is done now is newer than anything that was recorded.
         let done_s = now_s.max(jiff::Timestamp::now().as_second());
         let executed = scheduler::simulate_with(&input, &run.graph, done_s, &failing);
+        let executed = ManuallyDrop::new(executed);
         show::steps(&told, &executed, output);
         save(options.save_output.as_deref(), || executed.cib.to_xml())?;
         moment(options, &input, &told, output)?;

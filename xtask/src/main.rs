@@ -5,12 +5,14 @@
 
 mod bench;
 mod bench_cluster;
+mod bench_scheduler;
 mod checks;
 mod conformance;
 mod dist;
 mod run;
 mod simulate;
 mod tally;
+mod usage;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use std::{path::PathBuf, process::ExitCode};
@@ -48,6 +50,18 @@ enum Task {
         /// How many times.
         #[arg(long, default_value_t = 10)]
         runs: u32,
+        #[command(flatten)]
+        peer: bench_scheduler::Peer,
+    },
+    /// Says what one run of a program takes.
+    #[command(hide = true)]
+    Measure {
+        /// End it after so many seconds.
+        #[arg(long)]
+        limit_s: u64,
+        /// The program and its arguments.
+        #[arg(last = true, required = true)]
+        words: Vec<std::ffi::OsString>,
     },
     /// Lay out an installation.
     Dist {
@@ -63,7 +77,7 @@ enum Task {
 enum Benchmark {
     /// Each drill against a lab, writes per second, needs at rest.
     Cluster,
-    /// The scheduler on small and large configurations.
+    /// The scheduler on small and large clusters, beside the field's own program if that is installed.
     Scheduler,
 }
 
@@ -82,11 +96,14 @@ fn main() -> ExitCode {
         Task::Bench {
             what: Benchmark::Cluster,
             runs,
+            ..
         } => bench_cluster::cluster(runs),
         Task::Bench {
             what: Benchmark::Scheduler,
             runs,
-        } => bench::scheduler(runs),
+            peer,
+        } => bench_scheduler::scheduler(runs, peer),
+        Task::Measure { limit_s, words } => usage::measure(limit_s, &words),
         Task::Dist { dir, profile } => dist::dist(&dir, &profile),
     }
 }

@@ -77,9 +77,8 @@ fn find_anonymous(c: &mut Cluster, node: NodeIx, clone: RscIx, base: &str) -> Rs
     let mut skip_free = false;
     for at in 0..c.rscs[clone].children.len() {
         let instance = c.rscs[clone].children[at];
-        let locations = places(c, instance);
-        if let Some(first) = locations.first() {
-            if *first != node {
+        if let Some(first) = place(c, instance) {
+            if first != node {
                 continue;
             }
             chosen = member_named(c, instance, base);
@@ -114,15 +113,17 @@ fn find_anonymous(c: &mut Cluster, node: NodeIx, clone: RscIx, base: &str) -> Rs
     chosen.unwrap_or_else(|| surplus_instance(c, clone, base))
 }
 
-/// Nodes an instance is active on, or where something is under way for it.
-fn places(c: &Cluster, rsc: RscIx) -> Vec<NodeIx> {
-    let mut out = c.active_nodes(rsc);
-    out.extend(
-        c.primitives(rsc)
-            .iter()
-            .filter_map(|r| c.rscs[*r].pending_node),
-    );
-    out
+/// The first node an instance is active on, or where something is under way for it.
+fn place(c: &Cluster, rsc: RscIx) -> Option<NodeIx> {
+    let r = &c.rscs[rsc];
+    if r.kind == Kind::Primitive {
+        return r.running_on.first().copied().or(r.pending_node);
+    }
+    let under_way = || {
+        let parts = c.primitives(rsc);
+        parts.iter().find_map(|r| c.rscs[*r].pending_node)
+    };
+    c.active_nodes(rsc).first().copied().or_else(under_way)
 }
 
 fn on_every_node(c: &Cluster, clone: RscIx) -> bool {
@@ -172,7 +173,7 @@ pub(super) fn create_removed(c: &mut Cluster, xml: &Element) -> RscIx {
         }
     }
     // The id may be that of a collection now.
-    let taken = c.rsc_ids.remove(id);
+    let taken = c.rsc_ids.shift_remove(id);
     let made = resources::create(c, &fake, None, None);
     if let Some(taken) = taken {
         c.rsc_ids.insert(id.to_owned(), taken);

@@ -1,6 +1,7 @@
 //! What was done with resources, and what failed, as a view has it.
 
 use cib::Element;
+use indexmap::IndexMap;
 
 use super::{Failure, NodeHistory, Operation, ResourceHistory, nodes};
 use crate::{
@@ -61,6 +62,7 @@ pub(super) fn all(c: &mut Cluster) -> Vec<NodeHistory> {
         .flat_map(|s| s.children_named("node_state"))
         .collect();
     let places = nodes::places(c);
+    let named = named(c);
     let mut found = Vec::new();
     for state in states {
         let by_id = state.id().and_then(|id| c.node_ids.get(id));
@@ -71,7 +73,7 @@ pub(super) fn all(c: &mut Cluster) -> Vec<NodeHistory> {
         if !c.nodes[node].online {
             continue;
         }
-        let resources = of_node(c, node, state);
+        let resources = of_node(c, &named, node, state);
         found.push(NodeHistory {
             node: places[node],
             resources,
@@ -80,7 +82,7 @@ pub(super) fn all(c: &mut Cluster) -> Vec<NodeHistory> {
     found
 }
 
-fn of_node(c: &mut Cluster, node: NodeIx, state: &Element) -> Vec<ResourceHistory> {
+fn of_node(c: &mut Cluster, named: &Named, node: NodeIx, state: &Element) -> Vec<ResourceHistory> {
     let lists = state.child("lrm").and_then(|l| l.child("lrm_resources"));
     let entries: Vec<&Element> = lists
         .into_iter()
@@ -88,7 +90,7 @@ fn of_node(c: &mut Cluster, node: NodeIx, state: &Element) -> Vec<ResourceHistor
         .collect();
     let mut found = Vec::new();
     for entry in entries {
-        let Some(resource) = entry.id().and_then(|id| find(c, id, node)) else {
+        let Some(resource) = entry.id().and_then(|id| find(c, named, id, node)) else {
             continue;
         };
         let count = failures::count(c, resource, node, false);
@@ -103,14 +105,25 @@ fn of_node(c: &mut Cluster, node: NodeIx, state: &Element) -> Vec<ResourceHistor
     found
 }
 
-/// The instance an entry of a node's history is of: one that runs there, if any does.
-fn find(c: &Cluster, id: &str, node: NodeIx) -> Option<RscIx> {
-    if let Some(ix) = c.rscs.iter().position(|r| r.id == id) {
-        return Some(ix);
+/// Resources by what histories call them: the one with this id, and all with this name in histories.
+type Named = IndexMap<String, (Option<RscIx>, Vec<RscIx>)>;
+
+fn named(c: &Cluster) -> Named {
+    let mut named = Named::with_capacity(c.rscs.len());
+    for (ix, r) in c.rscs.iter().enumerate() {
+        named.entry(r.id.clone()).or_default().0.get_or_insert(ix);
+        let name = c.history_id(ix).to_owned();
+        named.entry(name).or_default().1.push(ix);
     }
-    let named = || (0..c.rscs.len()).filter(|ix| c.history_id(*ix) == id);
-    let here = named().find(|ix| c.rscs[*ix].running_on.contains(&node));
-    here.or_else(|| named().next())
+    named
+}
+
+/// The instance an entry of a node's history is of: one that runs there, if any does.
+fn find(c: &Cluster, named: &Named, id: &str, node: NodeIx) -> Option<RscIx> {
+    let (own, others) = named.get(id)?;
+    let mut here = others.iter().copied();
+    let here = || here.find(|ix| c.rscs[*ix].running_on.contains(&node));
+    own.or_else(here).or_else(|| others.first().copied())
 }
 
 fn operations(entry: &Element) -> Vec<Operation> {
