@@ -12,7 +12,15 @@ use std::{
 };
 
 /// Words of the front (`systole demo`), not programs of their own.
-const FRONT: &[&str] = &["demo", "lab", "drill", "cluster", "status", "supervise"];
+const FRONT: &[&str] = &[
+    "demo",
+    "lab",
+    "drill",
+    "cluster",
+    "status",
+    "supervise",
+    "explain",
+];
 
 /// Builds the executable and lays it out below `dir` with its links, agents, units and examples.
 pub(crate) fn dist(dir: &Path, profile: &str) -> ExitCode {
