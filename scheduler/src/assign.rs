@@ -382,7 +382,8 @@ fn primitive(
         r.next_role = r.role;
     }
     show_scores(c, rsc);
-    if c.options.fencing && c.rscs[rsc].is_fence_device && !c.have_fence_device {
+    if c.options.fencing && !c.have_fence_device {
+        // A cluster that is to fence and cannot leaves everything as it is.
         c.rscs[rsc].managed = false;
     }
     if !c.rscs[rsc].managed {

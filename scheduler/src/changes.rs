@@ -237,7 +237,8 @@ fn compare(
     name: &str,
     interval_ms: u32,
 ) -> Option<Digests> {
-    let recorded = op.attr("op-digest")?;
+    // A history without a digest may be of any parameters: they count as changed.
+    let recorded = op.attr("op-digest");
     let params = digest_params(c, rsc, node, name, interval_ms);
     let all = digest::of_parameters(params.iter().map(|(n, v)| (n.as_str(), v.as_str())));
     let restart = op.attr("op-restart-digest").map(|known| {
@@ -247,10 +248,16 @@ fn compare(
         let kept = params.iter().filter(|(n, _)| counts(n));
         digest::of_parameters(kept.map(|(n, v)| (n.as_str(), v.as_str()))) != known
     });
-    let all_changed = all != recorded;
+    let all_changed = recorded != Some(all.as_str());
     // Parameters of the operation alone take effect only when it is done again.
-    let extra = all_changed && !settings(c, rsc, name, interval_ms).params.is_empty();
-    if c.blotted && (all_changed || restart == Some(true)) && !public_changed(c, rsc, op, &params) {
+    let extra = recorded.is_some()
+        && all_changed
+        && !settings(c, rsc, name, interval_ms).params.is_empty();
+    if recorded.is_some()
+        && c.blotted
+        && (all_changed || restart == Some(true))
+        && !public_changed(c, rsc, op, &params)
+    {
         return None;
     }
     Some(Digests {
@@ -292,11 +299,12 @@ fn older_than_3_16(version: &str) -> bool {
     (major, minor) < (3, 16)
 }
 
-/// Whether a resource's parameters are not those an operation was done with.
+/// Whether a resource's parameters are known not to be those an operation was done with.
 pub(crate) fn params_changed(c: &mut Cluster, rsc: RscIx, node: NodeIx, op: &Element) -> bool {
     let name = op.attr("operation").unwrap_or("");
+    let known = op.attr("op-digest").is_some();
     compare(c, rsc, node, op, name, interval_ms(op))
-        .is_some_and(|d| d.all_changed || d.restart_changed)
+        .is_some_and(|d| known && d.all_changed || d.restart_changed)
 }
 
 /// Settings of an operation as a history names it.

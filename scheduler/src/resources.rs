@@ -39,7 +39,7 @@ pub(crate) fn unpack(c: &mut Cluster) {
     let mut top = std::mem::take(&mut c.top);
     top.sort_by_key(|rsc| std::cmp::Reverse(c.rscs[*rsc].priority));
     c.top = top;
-    c.have_fence_device |= c.rscs.iter().any(|r| r.is_fence_device);
+    c.have_fence_device |= c.options.have_watchdog || c.rscs.iter().any(|r| r.is_fence_device);
 }
 
 fn read_defaults(c: &mut Cluster) {

@@ -1,7 +1,7 @@
 //! `verify`, `test` and `fix`.
 
 use crate::{
-    conformance,
+    conformance, differential,
     run::{self, Show, cargo},
     simulate::{self, ShellArgs, SimArgs},
     tally::Tally,
@@ -154,6 +154,7 @@ pub(crate) fn test(tally: Tally) -> Tally {
     tally.cargo_test("tests with daemons", black_box.ok, &black_box.output);
     conformance::scheduler(&mut tally, &executable("release"));
     conformance::cli::tools(&mut tally, &executable("release"));
+    differential::few(&mut tally);
     let shells = [
         ShellArgs {
             runs: 50,

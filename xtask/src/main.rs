@@ -1,4 +1,4 @@
-//! The project's few commands: `cargo xtask verify|test|fix|sim|sim-shell|soak|bench|dist`.
+//! The project's few commands: `cargo xtask verify|test|fix|sim|sim-shell|differential|soak|bench|dist`.
 //!
 //! It starts other programs, counts what they found and says it in one last line. It must never decide
 //! that something passed which did not run: what cannot run here is listed as skipped, with the reason.
@@ -8,6 +8,7 @@ mod bench_cluster;
 mod bench_scheduler;
 mod checks;
 mod conformance;
+mod differential;
 mod dist;
 mod run;
 mod simulate;
@@ -37,6 +38,8 @@ enum Task {
     Sim(simulate::SimArgs),
     /// Clusters of the real shells, openraft and redb on a simulated network, clock and disk.
     SimShell(simulate::ShellArgs),
+    /// Random configurations, decided by us and by Debian's Pacemaker: where do the two differ?
+    Differential(differential::DifferentialArgs),
     /// Crashes under writers, load, then simulated clusters and drills in turn, until the time is over.
     Soak {
         /// How long.
@@ -92,6 +95,11 @@ fn main() -> ExitCode {
         Task::Fix => checks::fix(),
         Task::Sim(args) => finish(simulate::sim(&args, Tally::default())),
         Task::SimShell(args) => finish(simulate::sim_shell(&args, Tally::default())),
+        Task::Differential(args) => {
+            let mut tally = Tally::default();
+            differential::seeds(&args, &mut tally);
+            finish(tally)
+        }
         Task::Soak { minutes } => finish(simulate::soak(minutes, Tally::default())),
         Task::Bench {
             what: Benchmark::Cluster,

@@ -3,6 +3,7 @@
 use crate::{
     bench_cluster::DRILLS,
     checks::{BUILD, executable},
+    differential,
     run::{self, Show, cargo},
     tally::Tally,
 };
@@ -189,6 +190,7 @@ pub(crate) fn soak(minutes: u64, mut tally: Tally) -> Tally {
         let outcome = run::run(command.args(words), Show::Everything, BUILD);
         tally.check(&words.join(" "), outcome.ok);
     }
+    differential::many(&mut tally);
     let mut seed = 1_000_000;
     while Instant::now() < end && tally.failed() == 0 {
         let round = SimArgs {
