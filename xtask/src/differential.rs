@@ -6,6 +6,7 @@
 
 mod compare;
 mod known;
+mod memory;
 mod reduce;
 mod signature;
 
@@ -59,6 +60,9 @@ pub(crate) struct DifferentialArgs {
     /// Put reduced documents there, as PART-SEED.xml.
     #[arg(long)]
     pub(crate) keep: Option<PathBuf>,
+    /// Do not ask the other program again what it said to a document before.
+    #[arg(long)]
+    pub(crate) remember: bool,
     /// How many seeds at a time.
     #[arg(long, default_value_t = 2)]
     pub(crate) jobs: usize,
@@ -73,6 +77,7 @@ impl Default for DifferentialArgs {
             examples: 0,
             ours: None,
             keep: None,
+            remember: false,
             jobs: 2,
         }
     }
@@ -84,6 +89,8 @@ struct Sum {
     agreed: u64,
     /// Agreed but for known changes.
     explained: u64,
+    /// The same is done, with other scores on the way.
+    only_scores: u64,
     differed: BTreeMap<Part, u64>,
     changes: BTreeMap<&'static str, u64>,
     /// Signature of what differs: how often, first seeds.
@@ -134,12 +141,14 @@ pub(crate) fn seeds(args: &DifferentialArgs, tally: &mut Tally) {
     print(&sum, args);
     let good = sum.agreed + sum.explained;
     let name = format!(
-        "differential: {good} of {} seeds from {} decided alike, {} of them but for known changes, in {:.0} s; floor {} of 1000",
+        "differential: {good} of {} seeds from {} alike ({} of them but for known changes), {} more but for \
+         scores, {} not, in {:.0} s; floor {FLOOR_PERMILLE} of 1000",
         args.seeds,
         args.from,
         sum.explained,
+        sum.only_scores,
+        args.seeds - good - sum.only_scores,
         began.elapsed().as_secs_f64(),
-        FLOOR_PERMILLE
     );
     tally.check(&name, good * 1000 >= args.seeds * FLOOR_PERMILLE);
 }
@@ -160,10 +169,16 @@ fn programs(args: &DifferentialArgs) -> io::Result<Option<Programs>> {
     if let Some(keep) = &args.keep {
         fs::create_dir_all(keep)?;
     }
+    let folder = work.join("remembered");
+    if args.remember {
+        fs::create_dir_all(&folder)?;
+    }
+    let remembered = args.remember.then_some(memory::Memory { folder });
     Ok(Some(Programs {
         ours,
         peer: PathBuf::from(PEER),
         work,
+        remembered,
     }))
 }
 
@@ -186,6 +201,9 @@ fn one(args: &DifferentialArgs, programs: &Programs, seed: u64, sum: &Mutex<Sum>
             }
             return;
         }
+        if differing == [Part::Scores] {
+            sum.only_scores += 1;
+        }
         for part in &differing {
             *sum.differed.entry(*part).or_default() += 1;
         }
@@ -206,7 +224,7 @@ fn one(args: &DifferentialArgs, programs: &Programs, seed: u64, sum: &Mutex<Sum>
     };
     if reduce {
         let small = reduce::smallest(programs, &document, part, seed);
-        let again = compare::all(programs, &small, seed);
+        let again = compare::all(programs, &small, seed | 1);
         let lines = again.differences.get(&part).cloned().unwrap_or_default();
         report(args, seed, part, &small, &lines);
     }

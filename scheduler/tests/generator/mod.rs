@@ -223,7 +223,8 @@ impl Maker {
     }
 
     fn options(&mut self) -> String {
-        let mut pairs = vec![pair("have-watchdog", "false")];
+        let watchdog = self.dice.percent(4);
+        let mut pairs = vec![pair("have-watchdog", watchdog)];
         self.fencing = self.has(Feature::Devices) || self.dice.percent(45);
         pairs.push(pair("stonith-enabled", self.fencing));
         let policies = ["stop", "freeze", "ignore", "demote", "suicide"];

@@ -1,6 +1,6 @@
 //! Runs both programs on one document and compares what they say: summary, graph and scores.
 
-use super::known;
+use super::{known, memory::Memory};
 use cib::Element;
 use std::{
     collections::BTreeMap,
@@ -23,6 +23,8 @@ pub(crate) enum Part {
 }
 
 impl Part {
+    pub(crate) const ALL: [Self; 3] = [Self::Scores, Self::Graph, Self::Summary];
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Scores => "scores",
@@ -37,6 +39,8 @@ pub(crate) struct Programs {
     pub(crate) ours: PathBuf,
     pub(crate) peer: PathBuf,
     pub(crate) work: PathBuf,
+    /// What the peer said to documents before, where that is wanted.
+    pub(crate) remembered: Option<Memory>,
 }
 
 /// What was found for one document.
@@ -48,16 +52,11 @@ pub(crate) struct Found {
     pub(crate) changes: Vec<&'static str>,
 }
 
-type Said = BTreeMap<Part, Vec<String>>;
+pub(super) type Said = BTreeMap<Part, Vec<String>>;
 
 /// Compares all parts.
 pub(crate) fn all(programs: &Programs, document: &str, seed: u64) -> Found {
-    parts(
-        programs,
-        document,
-        &[Part::Scores, Part::Graph, Part::Summary],
-        seed,
-    )
+    parts(programs, document, &Part::ALL, seed)
 }
 
 /// Compares one part.
@@ -72,27 +71,50 @@ fn parts(programs: &Programs, document: &str, wanted: &[Part], seed: u64) -> Fou
         0 => document.to_owned(),
         _ => document.replace("validate-with=\"pacemaker-3.9\"", "validate-with=\"none\""),
     };
-    let who = std::thread::current().id();
-    let file = programs.work.join(format!("{seed}-{who:?}.xml"));
     let mut found = Found::default();
-    if let Err(e) = fs::write(&file, &document) {
-        let lines = vec![format!("cannot write {}: {e}", file.display())];
-        found.differences.insert(Part::Summary, lines);
-        return found;
-    }
-    let ours = said(&programs.ours, &file, wanted);
-    let peer = said(&programs.peer, &file, wanted);
-    // It may be gone already; there is nothing to do about it.
-    let _ = fs::remove_file(&file);
+    let (mut ours, mut peer) = match both(programs, &document, wanted, seed) {
+        Ok(said) => said,
+        Err(e) => {
+            let lines = vec![format!("cannot write a document: {e}")];
+            found.differences.insert(Part::Summary, lines);
+            return found;
+        }
+    };
+    found.changes = known::explain(&document, &mut ours, &mut peer);
     for (part, ours) in ours {
         let peer = peer.get(&part).cloned().unwrap_or_default();
-        let (ours, peer) = known::apply(part, ours, peer, &document, &mut found.changes);
         let lines = difference(&peer, &ours);
         if !lines.is_empty() {
             found.differences.insert(part, lines);
         }
     }
     found
+}
+
+fn both(
+    programs: &Programs,
+    document: &str,
+    wanted: &[Part],
+    seed: u64,
+) -> std::io::Result<(Said, Said)> {
+    let who = std::thread::current().id();
+    let file = programs.work.join(format!("{seed}-{who:?}.xml"));
+    fs::write(&file, document)?;
+    let ours = said(&programs.ours, &file, wanted);
+    let remembered = programs.remembered.as_ref().filter(|_| wanted.len() == 3);
+    let peer = match remembered.and_then(|m| m.recall(seed, document)) {
+        Some(peer) => peer,
+        None => {
+            let peer = said(&programs.peer, &file, wanted);
+            if let Some(memory) = remembered {
+                memory.keep(seed, document, &peer);
+            }
+            peer
+        }
+    };
+    // It may be gone already; there is nothing to do about it.
+    let _ = fs::remove_file(&file);
+    Ok((ours, peer))
 }
 
 /// What a program says about a document.
@@ -272,7 +294,7 @@ fn action_full(action: &Element) -> String {
 }
 
 /// Lines that only one has, in order: `-` the peer's, `+` ours.
-fn difference(peer: &[String], ours: &[String]) -> Vec<String> {
+pub(super) fn difference(peer: &[String], ours: &[String]) -> Vec<String> {
     let mut out = Vec::new();
     let (mut p, mut o) = (0, 0);
     while p < peer.len() || o < ours.len() {

@@ -1,42 +1,107 @@
 //! Changes between Pacemaker 2.1.5 and 3.0.2, by which the two programs may differ.
 //!
 //! Each is one precise pattern with a name; the evidence for each stands in docs/results/differential.md. A pattern
-//! must match both what the peer says and what we say, so that nothing else hides behind it.
+//! must match what the peer says and what we say, so that nothing else hides behind it.
 
-use super::compare::Part;
+use super::compare::{Part, Said, difference};
+use cib::Element;
 
-/// Takes known changes out of both; their names are added to `met`.
-pub(crate) fn apply(
-    part: Part,
-    mut ours: Vec<String>,
-    mut peer: Vec<String>,
-    _document: &str,
-    met: &mut Vec<&'static str>,
-) -> (Vec<String>, Vec<String>) {
-    match part {
-        Part::Scores => {
-            rename(
-                &mut peer,
-                &mut ours,
-                |line| {
-                    let (instance, score) = line.split_once(" promotion score on none: ")?;
-                    (score == "0")
-                        .then(|| format!("{instance} promotion score (inactive): -INFINITY"))
-                },
-                "the promotion score of an inactive instance is told as such",
-                met,
-            );
-        }
-        Part::Graph | Part::Summary => {}
+/// Takes known changes out of what both say. The names of those that were met.
+pub(crate) fn explain(document: &str, ours: &mut Said, peer: &mut Said) -> Vec<&'static str> {
+    let mut met = Vec::new();
+    if let Some(name) = aborted(peer) {
+        ours.clear();
+        return vec![name];
     }
-    ours.shrink_to_fit();
-    (ours, peer)
+    if let (Some(ours), Some(peer)) = (ours.get_mut(&Part::Summary), peer.get_mut(&Part::Summary)) {
+        flags(ours, peer, &mut met);
+        reword(
+            peer,
+            ours,
+            |line| {
+                line.contains("(not installed)")
+                    .then(|| line.replace("(not i", "(Not i"))
+            },
+            "a reason begins with a capital: Not installed",
+            &mut met,
+        );
+        reword(
+            peer,
+            ours,
+            |line| {
+                line.contains("Stopped (not installed):")
+                    .then(|| line.replace("(not i", "(Not i"))
+            },
+            "a reason begins with a capital: Not installed",
+            &mut met,
+        );
+    }
+    if let (Some(ours), Some(peer)) = (ours.get_mut(&Part::Graph), peer.get_mut(&Part::Graph)) {
+        fencing_attributes(document, peer, ours, &mut met);
+        one_fencing_at_a_time(document, peer, ours, &mut met);
+    }
+    if let (Some(ours), Some(peer)) = (ours.get_mut(&Part::Scores), peer.get_mut(&Part::Scores)) {
+        reword(
+            peer,
+            ours,
+            |line| {
+                let (instance, score) = line.split_once(" promotion score on none: ")?;
+                (score == "0").then(|| format!("{instance} promotion score (inactive): -INFINITY"))
+            },
+            "the promotion score of an inactive instance is told as such",
+            &mut met,
+        );
+        peer.sort();
+    }
+    instances(ours, peer, &mut met);
+    met
 }
 
-/// Where the peer's line in its new wording is what we say, the new wording stands for both.
-fn rename(
+/// Where the peer does not answer at all.
+fn aborted(peer: &Said) -> Option<&'static str> {
+    let all = || peer.values().flatten();
+    let says = |what: &str| all().any(|l| l.contains(what));
+    if says("An invalid transition was produced") {
+        return Some("2.1.5 makes a transition that it calls invalid itself");
+    }
+    (says("Triggered fatal assertion") && says("add_sort_index_to_node_weight"))
+        .then_some("2.1.5 aborts on a promoted instance whose node is not allowed")
+}
+
+/// Placing instances was written anew: which instance is tried where, and with which scores, differs in many cases
+/// in which everything that is done is the same. Only that, and only of instances.
+fn instances(ours: &mut Said, peer: &mut Said, met: &mut Vec<&'static str>) {
+    let same = |part: Part| match (ours.get(&part), peer.get(&part)) {
+        (Some(ours), Some(peer)) => ours == peer,
+        _ => false,
+    };
+    if !same(Part::Graph) || !same(Part::Summary) {
+        return;
+    }
+    let (Some(mine), Some(theirs)) = (ours.get(&Part::Scores), peer.get(&Part::Scores)) else {
+        return;
+    };
+    let lines = difference(theirs, mine);
+    if !lines.is_empty() && lines.iter().all(|l| is_of_instance(l)) {
+        met.push("scores of a clone's instances while they are placed, with the same decision");
+        ours.remove(&Part::Scores);
+    }
+}
+
+/// `NAME:NUMBER allocation score on NODE: SCORE`, also of a group that is an instance.
+fn is_of_instance(line: &str) -> bool {
+    let line = line.trim_start_matches(['-', '+', ' ']);
+    let name = line.split(" allocation score on ").next().unwrap_or(line);
+    name != line
+        && name.rsplit_once(':').is_some_and(|(_, number)| {
+            !number.is_empty() && number.chars().all(|c| c.is_ascii_digit())
+        })
+}
+
+/// Where the peer's line in its new wording is what we say there, the new wording stands for both.
+fn reword(
     peer: &mut [String],
-    ours: &mut [String],
+    ours: &[String],
     new: impl Fn(&str) -> Option<String>,
     name: &'static str,
     met: &mut Vec<&'static str>,
@@ -49,5 +114,208 @@ fn rename(
             met.push(name);
         }
     }
+}
+
+/// `unmanaged` became `maintenance` where that is why, and comes last.
+fn flags(ours: &mut [String], peer: &mut [String], met: &mut Vec<&'static str>) {
+    for line in ours.iter_mut() {
+        if !line.contains("maintenance") {
+            continue;
+        }
+        let plain = with_sorted_flags(line);
+        let Some(theirs) = peer.iter_mut().find(|l| with_sorted_flags(l) == plain) else {
+            continue;
+        };
+        theirs.clone_from(&plain);
+        *line = plain;
+        met.push("maintenance mode is shown as such, not as unmanaged");
+    }
+    // Those of the peer's lines that stand for several of ours.
+    for line in peer.iter_mut() {
+        let plain = with_sorted_flags(line);
+        if ours.contains(&plain) {
+            *line = plain;
+        }
+    }
+}
+
+/// A line with what stands in its last parentheses in order, and the old word for maintenance.
+fn with_sorted_flags(line: &str) -> String {
+    let Some(rest) = line.strip_suffix(':').or(Some(line)) else {
+        return line.to_owned();
+    };
+    let Some((before, list)) = rest.strip_suffix(')').and_then(|l| l.rsplit_once('(')) else {
+        return line.to_owned();
+    };
+    let list = list.replace("maintenance", "unmanaged");
+    let mut flags: Vec<&str> = list.split(", ").collect();
+    flags.sort_unstable();
+    flags.dedup();
+    let colon = if line.ends_with(':') { ":" } else { "" };
+    format!("{before}({}){colon}", flags.join(", "))
+}
+
+/// The order to fence a node no longer carries all attributes of the node.
+fn fencing_attributes(
+    document: &str,
+    peer: &mut [String],
+    ours: &[String],
+    met: &mut Vec<&'static str>,
+) {
+    let names = node_attributes(document);
+    reword(
+        peer,
+        ours,
+        |line| {
+            if !line.contains("operation=stonith") {
+                return None;
+            }
+            let kept = line.split(' ').filter_map(|word| {
+                let name = word
+                    .strip_prefix("CRM_meta_")
+                    .and_then(|w| w.split('=').next());
+                let of_node = name.is_some_and(|name| names.iter().any(|n| n == name));
+                match (of_node, word.ends_with('>')) {
+                    (false, _) => Some(word.to_owned()),
+                    (true, false) => None,
+                    (true, true) => Some(">".to_owned()),
+                }
+            });
+            let text = kept.collect::<Vec<_>>().join(" ").replace(" >", ">");
+            let text = text.replace("<downed>", "<downed >");
+            (text != line).then_some(text)
+        },
+        "the order to fence a node no longer carries all attributes of the node",
+        met,
+    );
     peer.sort();
+}
+
+fn node_attributes(document: &str) -> Vec<String> {
+    let Ok(cib) = Element::parse(document) else {
+        return Vec::new();
+    };
+    let nodes = cib.child("configuration").and_then(|c| c.child("nodes"));
+    let nodes = nodes.into_iter().flat_map(Element::descendants);
+    let states = cib
+        .child("status")
+        .into_iter()
+        .flat_map(Element::descendants);
+    let states = states.filter(|e| e.name() == "transient_attributes");
+    let transient = states.flat_map(Element::descendants);
+    nodes
+        .chain(transient)
+        .filter(|e| e.name() == "nvpair")
+        .filter_map(|e| e.attr("name"))
+        .map(|name| name.replace('-', "_"))
+        .collect()
+}
+
+/// Without a setting, nodes are fenced one after another by 2.1.5 and at once by 3.0.2.
+fn one_fencing_at_a_time(
+    document: &str,
+    peer: &mut Vec<String>,
+    ours: &[String],
+    met: &mut Vec<&'static str>,
+) {
+    if document.contains("concurrent-fencing") {
+        return;
+    }
+    let before = peer.len();
+    peer.retain(|line| {
+        let waits = line.split_once(" AFTER ").is_some_and(|(a, b)| {
+            a.contains("operation=stonith") && b.contains("operation=stonith")
+        });
+        !waits || ours.contains(line)
+    });
+    if peer.len() < before {
+        met.push("nodes are fenced at the same time unless that is switched off");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &[&str]) -> Vec<String> {
+        text.iter().map(|l| (*l).to_owned()).collect()
+    }
+
+    fn said(part: Part, text: &[&str]) -> Said {
+        Said::from([(part, lines(text))])
+    }
+
+    #[test]
+    fn maintenance_is_another_word() {
+        let mut ours = said(
+            Part::Summary,
+            &["* r (promotable, disabled, maintenance):", "* s (blocked)"],
+        );
+        let mut peer = said(
+            Part::Summary,
+            &["* r (promotable, unmanaged, disabled):", "* s (blocked)"],
+        );
+        assert_eq!(explain("<cib/>", &mut ours, &mut peer).len(), 1);
+        assert_eq!(ours, peer);
+    }
+
+    #[test]
+    fn unmanaged_is_not_maintenance_the_other_way_round() {
+        let mut ours = said(Part::Summary, &["* r (unmanaged)"]);
+        let mut peer = said(Part::Summary, &["* r (disabled)"]);
+        assert!(explain("<cib/>", &mut ours, &mut peer).is_empty());
+        assert_ne!(ours, peer);
+    }
+
+    #[test]
+    fn only_attributes_of_nodes_are_left_out() {
+        let document = r#"<cib><configuration><nodes><node id="1"><instance_attributes id="a"><nvpair id="b" name="site" value="b"/></instance_attributes></node></nodes></configuration></cib>"#;
+        let ours =
+            "[0] crm_event operation=stonith <attributes CRM_meta_stonith_action=off> <downed >";
+        let theirs = "[0] crm_event operation=stonith <attributes CRM_meta_stonith_action=off CRM_meta_site=b> <downed >";
+        let mut peer = said(Part::Graph, &[theirs]);
+        assert_eq!(
+            explain(document, &mut said(Part::Graph, &[ours]), &mut peer).len(),
+            1
+        );
+        let mut peer = said(Part::Graph, &[theirs]);
+        assert!(explain("<cib/>", &mut said(Part::Graph, &[ours]), &mut peer).is_empty());
+    }
+
+    #[test]
+    fn scores_of_instances_are_explained_only_where_the_decision_is_the_same() {
+        let all = |graph: &str, score: &str| {
+            let mut out = said(Part::Graph, &[graph]);
+            out.extend(said(Part::Summary, &["s"]));
+            out.extend(said(Part::Scores, &[score]));
+            out
+        };
+        let theirs = "r:0 allocation score on n: 1";
+        let mut ours = all("g", "r:0 allocation score on n: 0");
+        assert_eq!(explain("<cib/>", &mut ours, &mut all("g", theirs)).len(), 1);
+        let mut ours = all("g", "r:0 allocation score on n: 0");
+        assert!(explain("<cib/>", &mut ours, &mut all("h", theirs)).is_empty());
+        let mut ours = all("g", "r allocation score on n: 0");
+        assert!(
+            explain(
+                "<cib/>",
+                &mut ours,
+                &mut all("g", "r allocation score on n: 1")
+            )
+            .is_empty()
+        );
+    }
+
+    #[test]
+    fn a_setting_for_fencing_at_once_is_obeyed_by_both() {
+        let wait = "[0] a operation=stonith AFTER b operation=stonith";
+        let mut peer = said(Part::Graph, &[wait]);
+        let set = r#"<nvpair name="concurrent-fencing" value="true"/>"#;
+        assert!(explain(set, &mut said(Part::Graph, &[]), &mut peer).is_empty());
+        assert_eq!(
+            explain("<cib/>", &mut said(Part::Graph, &[]), &mut peer).len(),
+            1
+        );
+        assert!(peer[&Part::Graph].is_empty());
+    }
 }
