@@ -129,6 +129,7 @@ fn health_score(c: &Cluster, node: NodeIx) -> i32 {
         })
 }
 
+/// -1 red, 0 yellow, 1 green: the worst colour told; numbers count for places and are not shown.
 pub(crate) fn worst_health(c: &Cluster, node: NodeIx) -> i32 {
     let colours = c.nodes[node]
         .attrs
@@ -139,17 +140,7 @@ pub(crate) fn worst_health(c: &Cluster, node: NodeIx) -> i32 {
         let rank = match value.as_str() {
             "red" => -1,
             "yellow" => 0,
-            "green" => 1,
-            other => match score::parse(other) {
-                Some(n) if n < 0 => {
-                    if health_value(c, other) <= health_value(c, "red") {
-                        -1
-                    } else {
-                        0
-                    }
-                }
-                _ => 1,
-            },
+            _ => 1,
         };
         worst = worst.min(rank);
     }
@@ -487,11 +478,13 @@ pub(crate) fn sort_table(
             -INFINITY
         }
     };
+    // As few nodes as possible: neither load nor where it is now counts.
+    let balances = c.options.placement != Placement::Minimal;
     nodes.sort_by(|a, b| {
         score(*b)
             .cmp(&score(*a))
             .then_with(|| by_load(c, *a, *b))
-            .then_with(|| match active {
+            .then_with(|| match active.filter(|_| balances) {
                 Some(active) if active == *a => std::cmp::Ordering::Less,
                 Some(active) if active == *b => std::cmp::Ordering::Greater,
                 _ => std::cmp::Ordering::Equal,

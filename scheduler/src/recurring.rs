@@ -8,7 +8,7 @@ use crate::{
 
 /// Makes the recurring operations of a resource.
 pub(crate) fn create(c: &mut Cluster, rsc: RscIx) {
-    if c.rscs[rsc].blocked || c.options.maintenance {
+    if c.rscs[rsc].blocked || c.rscs[rsc].maintenance {
         return;
     }
     let ops = c.rscs[rsc].ops.clone();

@@ -303,6 +303,28 @@ fn primitive(c: &mut Cluster, rsc: RscIx, out: &mut Vec<Planned>) {
         );
         return;
     }
+    if c.rscs[rsc].reload && role > Role::Stopped {
+        push(
+            c,
+            out,
+            rsc,
+            &pick("Reload", current, next, next_role),
+            None,
+            None,
+        );
+        return;
+    }
+    if role > Role::Stopped && stop.is_some_and(|ix| !c.acts[ix].optional) {
+        push(
+            c,
+            out,
+            rsc,
+            &pick("Restart", current, next, next_role),
+            start,
+            stop,
+        );
+        return;
+    }
     if role == Role::Promoted && next_role < Role::Promoted {
         push(
             c,

@@ -58,20 +58,16 @@ pub(crate) fn holds(rule: &Element, ctx: &Context, recheck: &mut Recheck) -> boo
     let any = rule
         .attr("boolean-op")
         .is_some_and(|op| op.eq_ignore_ascii_case("or"));
-    let mut empty = true;
-    let mut result = !any;
     for part in rule.children() {
         let Some(passes) = condition(part, ctx, recheck) else {
             continue;
         };
-        empty = false;
-        if any {
-            result |= passes;
-        } else {
-            result &= passes;
+        if passes == any {
+            // What comes after cannot matter, nor can its moments.
+            return any;
         }
     }
-    if empty { !any || result } else { result }
+    !any
 }
 
 fn condition(part: &Element, ctx: &Context, recheck: &mut Recheck) -> Option<bool> {

@@ -4,7 +4,7 @@ mod generator;
 
 use cib::Element;
 
-const SEEDS: u64 = 1500;
+const SEEDS: u64 = 400;
 
 #[test]
 fn generated_clusters_lint_clean() {

@@ -88,10 +88,11 @@ fn failure<'e>(
 }
 
 fn ban_top(c: &mut Cluster, rsc: RscIx, node: Option<NodeIx>, why: &str) {
-    let top = if c.rscs[rsc].unique {
-        rsc
-    } else {
+    // What an anonymous instance cannot, none of its clone can; a member of a plain group stands for itself.
+    let top = if c.is_anonymous_instance(rsc) {
         c.uber_parent(rsc, false)
+    } else {
+        rsc
     };
     super::ban(c, top, node, why);
 }

@@ -54,7 +54,15 @@ fn counts(c: &Cluster) -> Counts {
     let there = || c.rscs.iter().filter(is_there);
     let wants_stopped = |r: &&Rsc| {
         let target = r.meta.get("target-role");
-        target.and_then(|t| Role::parse(t)) == Some(Role::Stopped)
+        match target.and_then(|t| Role::parse(t)) {
+            Some(Role::Stopped) => true,
+            // What should never be promoted is not all that it could be.
+            Some(Role::Unpromoted) => r
+                .parent
+                .and_then(|parent| c.clone_of(parent))
+                .is_some_and(|clone| c.rscs[clone].promotable),
+            _ => false,
+        }
     };
     Counts {
         all: there().count(),

@@ -60,9 +60,13 @@ pub(super) fn wanted_role(r: &Resource) -> Option<Role> {
     r.target_role.as_deref().and_then(Role::parse)
 }
 
-/// Whether the configuration wants it stopped.
+/// Whether the configuration wants it stopped, or unpromoted where it could be promoted.
 pub(super) fn is_disabled(r: &Resource) -> bool {
-    wanted_role(r) == Some(Role::Stopped)
+    match wanted_role(r) {
+        Some(Role::Stopped) => true,
+        Some(Role::Unpromoted) => r.promotable || r.in_promotable,
+        _ => false,
+    }
 }
 
 /// The role that the configuration wants of a clone: its own, or that of what is in it.

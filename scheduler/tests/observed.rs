@@ -1,0 +1,253 @@
+//! Small clusters whose outcome was observed from Pacemaker's `crm_simulate` (2.1.5), one for each rule that the
+//! differential over random configurations taught.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a document of ours that cannot be read is a broken test"
+)]
+
+use cib::Element;
+use scheduler::view::View;
+
+const NOW_S: i64 = 1_790_000_000;
+const UUID: &str = "5b0a4b5e-0000-4000-8000-000000000001";
+/// Digest of no parameters.
+const NO_PARAMETERS: &str = "f2317cad3d54cec5d7d7aa7d0bf35cf8";
+const DUMMY: &str = r#"class="ocf" provider="pacemaker" type="Dummy""#;
+const STATEFUL: &str = r#"class="ocf" provider="pacemaker" type="Stateful""#;
+
+/// What differs from one small cluster to the next; every node is online.
+#[derive(Default)]
+struct Small<'a> {
+    options: &'a [(&'a str, &'a str)],
+    nodes: &'a [&'a str],
+    resources: &'a str,
+    /// For each node: inside of `transient_attributes` and histories.
+    status: &'a [(&'a str, String)],
+    node_attributes: &'a str,
+}
+
+impl Small<'_> {
+    fn cib(&self) -> Element {
+        let options: String = self
+            .options
+            .iter()
+            .map(|(n, v)| format!(r#"<nvpair id="o-{n}" name="{n}" value="{v}"/>"#))
+            .collect();
+        let nodes: String = self
+            .nodes
+            .iter()
+            .map(|n| {
+                format!(
+                    r#"<node id="{n}" uname="{n}">{}</node>"#,
+                    self.node_attributes
+                )
+            })
+            .collect();
+        let states: String = self.nodes.iter().map(|n| self.state(n)).collect();
+        let resources = self.resources;
+        let text = format!(
+            r#"<cib validate-with="pacemaker-3.9" have-quorum="1" dc-uuid="{}" crm_feature_set="3.16.1" epoch="1" num_updates="1" admin_epoch="0"><configuration><crm_config><cluster_property_set id="options">{options}</cluster_property_set></crm_config><nodes>{nodes}</nodes><resources>{resources}</resources><constraints/></configuration><status>{states}</status></cib>"#,
+            self.nodes[0]
+        );
+        Element::parse(&text).unwrap()
+    }
+
+    fn state(&self, node: &str) -> String {
+        let of = |n: &&(&str, String)| n.0 == node;
+        let inside = self.status.iter().find(of).map_or("", |(_, t)| t.as_str());
+        let (attributes, history) = inside.split_once('|').unwrap_or(("", inside));
+        format!(
+            r#"<node_state id="{node}" uname="{node}" in_ccm="true" crmd="online" join="member" expected="member"><transient_attributes id="{node}"><instance_attributes id="t-{node}">{attributes}</instance_attributes></transient_attributes><lrm id="{node}"><lrm_resources>{history}</lrm_resources></lrm></node_state>"#
+        )
+    }
+
+    fn planned(&self) -> Vec<String> {
+        let lines = scheduler::run(&self.cib(), NOW_S, false).transition_summary;
+        let folded = lines
+            .iter()
+            .map(|l| l.split_whitespace().collect::<Vec<_>>().join(" "));
+        folded.collect()
+    }
+}
+
+/// One finished operation of a resource as the only one in its history.
+fn history(id: &str, kind: &str, operation: &str, rc: u8, more: &str) -> String {
+    let expected = if operation == "monitor" { 7 } else { 0 };
+    let key = format!("5:1:{expected}:{UUID}");
+    format!(
+        r#"<lrm_resource id="{id}" {kind}><lrm_rsc_op id="{id}_last_0" operation_key="{id}_{operation}_0" operation="{operation}" crm_feature_set="3.16.1" transition-key="{key}" transition-magic="0:{rc};{key}" call-id="10" rc-code="{rc}" op-status="0" interval="0" last-rc-change="1789997000"{more}/></lrm_resource>"#
+    )
+}
+
+fn digest() -> String {
+    format!(r#" op-digest="{NO_PARAMETERS}""#)
+}
+
+#[test]
+fn a_cluster_that_is_to_fence_and_cannot_starts_nothing() {
+    let resources = format!(r#"<primitive id="rsc1" {DUMMY}/>"#);
+    let planned = |options: &[(&str, &str)]| {
+        Small {
+            options,
+            nodes: &["node1"],
+            resources: &resources,
+            ..Small::default()
+        }
+        .planned()
+    };
+    assert!(planned(&[]).is_empty());
+    for options in [("stonith-enabled", "false"), ("have-watchdog", "true")] {
+        assert_eq!(planned(&[options]), ["Start rsc1 ( node1 )"]);
+    }
+}
+
+#[test]
+fn a_history_without_a_digest_is_of_other_parameters() {
+    let resources = format!(r#"<primitive id="rsc1" {DUMMY}/>"#);
+    let planned = |more: &str| {
+        Small {
+            options: &[("stonith-enabled", "false")],
+            nodes: &["node1"],
+            resources: &resources,
+            status: &[("node1", history("rsc1", DUMMY, "start", 0, more))],
+            ..Small::default()
+        }
+        .planned()
+    };
+    assert!(planned(&digest()).is_empty());
+    assert_eq!(
+        planned(""),
+        ["Restart rsc1 ( node1 ) due to resource definition change"]
+    );
+}
+
+#[test]
+fn what_is_promoted_after_a_restart_is_called_a_restart() {
+    let resources = format!(
+        r#"<clone id="c"><meta_attributes id="m"><nvpair id="p" name="promotable" value="true"/></meta_attributes><primitive id="rsc1" {STATEFUL}/></clone>"#
+    );
+    let score = r#"<nvpair id="s" name="master-rsc1" value="10"/>|"#;
+    let started = history("rsc1", STATEFUL, "start", 0, "");
+    let small = Small {
+        options: &[("stonith-enabled", "false")],
+        nodes: &["node1"],
+        resources: &resources,
+        status: &[("node1", format!("{score}{started}"))],
+        ..Small::default()
+    };
+    assert_eq!(
+        small.planned(),
+        ["Restart rsc1:0 ( Unpromoted -> Promoted node1 ) due to resource definition change"]
+    );
+}
+
+#[test]
+fn an_agent_missing_for_a_member_bans_the_member_alone() {
+    let resources = format!(
+        r#"<group id="grp1"><primitive id="rsc1" {DUMMY}/><primitive id="rsc2" {DUMMY}/></group>"#
+    );
+    let small = Small {
+        options: &[("stonith-enabled", "false")],
+        nodes: &["node1"],
+        resources: &resources,
+        status: &[("node1", history("rsc1", DUMMY, "monitor", 5, ""))],
+        ..Small::default()
+    };
+    let run = scheduler::run(&small.cib(), NOW_S, true);
+    let has = |what: &str| run.scores.iter().any(|line| line.ends_with(what));
+    assert!(has("grp1 allocation score on node1: 0"), "{:?}", run.scores);
+    assert!(has("rsc1 allocation score on node1: -INFINITY"));
+    assert!(has("rsc2 allocation score on node1: 0"));
+}
+
+#[test]
+fn as_few_nodes_as_possible_does_not_mean_where_it_is() {
+    let resources = format!(r#"<primitive id="rsc1" {DUMMY}/>"#);
+    let planned = |strategy: &str| {
+        Small {
+            options: &[
+                ("stonith-enabled", "false"),
+                ("placement-strategy", strategy),
+            ],
+            nodes: &["node1", "node2"],
+            resources: &resources,
+            status: &[("node2", history("rsc1", DUMMY, "start", 0, &digest()))],
+            ..Small::default()
+        }
+        .planned()
+    };
+    assert_eq!(planned("minimal"), ["Move rsc1 ( node2 -> node1 )"]);
+    assert!(planned("default").is_empty());
+}
+
+#[test]
+fn what_is_in_maintenance_is_not_watched_while_stopped() {
+    let planned = |maintenance: &str| {
+        let resources = format!(
+            r#"<primitive id="rsc1" {DUMMY}><meta_attributes id="m"><nvpair id="n" name="maintenance" value="{maintenance}"/><nvpair id="t" name="target-role" value="Stopped"/></meta_attributes><operations><op id="w" name="monitor" interval="12s" timeout="20s" role="Stopped"/></operations></primitive>"#
+        );
+        let small = Small {
+            options: &[("stonith-enabled", "false")],
+            nodes: &["node1"],
+            resources: &resources,
+            ..Small::default()
+        };
+        let graph = scheduler::run(&small.cib(), NOW_S, false).graph;
+        graph.to_xml(0).contains("rsc1_monitor_12000")
+    };
+    assert!(planned("false"));
+    assert!(!planned("true"));
+}
+
+#[test]
+fn what_must_not_be_promoted_counts_as_disabled() {
+    let disabled = |role: &str| {
+        let resources = format!(
+            r#"<clone id="c"><meta_attributes id="m"><nvpair id="p" name="promotable" value="true"/><nvpair id="t" name="target-role" value="{role}"/></meta_attributes><primitive id="rsc1" {STATEFUL}/></clone>"#
+        );
+        let small = Small {
+            nodes: &["node1", "node2"],
+            resources: &resources,
+            ..Small::default()
+        };
+        View::of_status(&small.cib(), NOW_S).summary.counts.disabled
+    };
+    assert_eq!(disabled("Unpromoted"), 2);
+    assert_eq!(disabled("Started"), 0);
+}
+
+#[test]
+fn a_number_is_no_colour_of_health() {
+    let health = |value: &str| {
+        let attributes = format!(
+            r##"<instance_attributes id="a"><nvpair id="h" name="#health-disk" value="{value}"/></instance_attributes>"##
+        );
+        let small = Small {
+            options: &[("node-health-strategy", "migrate-on-red")],
+            nodes: &["node1"],
+            node_attributes: &attributes,
+            ..Small::default()
+        };
+        View::of_status(&small.cib(), NOW_S).nodes[0].health
+    };
+    assert_eq!((health("red"), health("yellow"), health("-20")), (-1, 0, 1));
+}
+
+#[test]
+fn what_a_rule_need_not_look_at_does_not_wake_the_cluster() {
+    let recheck = |operation: &str| {
+        let resources = format!(
+            r#"<primitive id="rsc1" {DUMMY}><meta_attributes id="m"><rule id="r" score="1" boolean-op="{operation}"><date_expression id="e" operation="gt" start="2020-01-01"/><date_expression id="f" operation="lt" end="2027-01-01"/></rule><nvpair id="n" name="priority" value="1"/></meta_attributes></primitive>"#
+        );
+        let small = Small {
+            options: &[("stonith-enabled", "false")],
+            nodes: &["node1"],
+            resources: &resources,
+            ..Small::default()
+        };
+        scheduler::schedule(&small.cib(), NOW_S).recheck_at_s
+    };
+    assert!(recheck("and").is_some());
+    assert_eq!(recheck("or"), None);
+}
