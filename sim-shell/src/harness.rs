@@ -187,10 +187,14 @@ impl<'a> Harness<'a> {
             return Ok(self.outcome(None));
         }
         let stop = self.now() + faults_for;
-        while self.now() < stop {
+        while self.now() < stop && !self.is_violated() {
             let pause_ms = self.random.random_range(300..6_000);
             self.for_a_while(Duration::from_millis(pause_ms))?;
             self.fault();
+        }
+        if self.is_violated() {
+            // Whether it would come to rest does not matter any more.
+            return Ok(self.outcome(None));
         }
         self.heal();
         let begin = self.now();
@@ -205,6 +209,10 @@ impl<'a> Harness<'a> {
         }
         self.check_acknowledged();
         Ok(self.outcome(took))
+    }
+
+    fn is_violated(&self) -> bool {
+        !self.world.lock().violations.is_empty()
     }
 
     pub(crate) fn now(&self) -> Duration {
