@@ -250,9 +250,8 @@ fn compare(
     });
     let all_changed = recorded != Some(all.as_str());
     // Parameters of the operation alone take effect only when it is done again.
-    let extra = recorded.is_some()
-        && all_changed
-        && !settings(c, rsc, name, interval_ms).params.is_empty();
+    let extra =
+        recorded.is_some() && all_changed && !settings(c, rsc, name, interval_ms).params.is_empty();
     if recorded.is_some()
         && c.blotted
         && (all_changed || restart == Some(true))
