@@ -20,10 +20,10 @@ const FLOOR_OF_ROLES: f64 = 100.0;
 const INFINITY: i32 = 1_000_000;
 
 /// The recorded cases, each with its moment.
-fn cases(folder: &str) -> Vec<(PathBuf, Element, i64)> {
-    let shared = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
-    let Ok(entries) = std::fs::read_dir(shared.join(folder).join("xml")) else {
-        eprintln!("skipped: there is no ../shared/{folder} beside the workspace");
+fn cases() -> Vec<(PathBuf, Element, i64)> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/pacemaker-scheduler/xml");
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        eprintln!("skipped: the recorded cases are not beside the workspace");
         return Vec::new();
     };
     let paths = entries.map(|entry| entry.unwrap().path());
@@ -74,7 +74,7 @@ fn reasons_add_up_to_every_score_line_and_asking_changes_nothing() {
         ..Asked::default()
     };
     let mut share = Share::default();
-    for (path, cib, now_s) in cases("pacemaker-scheduler") {
+    for (path, cib, now_s) in cases() {
         let path = path.display();
         let run = scheduler::run_with(&cib, now_s, asked);
         let without = scheduler::run_with(&cib, now_s, plain);
@@ -116,8 +116,7 @@ fn sum(row: &NodeReasons) -> i32 {
 #[test]
 fn every_row_of_every_explanation_adds_up() {
     let (mut rows, mut roles) = (Share::default(), Share::default());
-    let recorded = cases("pacemaker-scheduler").into_iter();
-    for (path, cib, now_s) in recorded.chain(cases("pacemaker-mutants")) {
+    for (path, cib, now_s) in cases() {
         for explanation in explain::everything(&cib, now_s) {
             let told = |row: &NodeReasons| {
                 let of = format!("{} of {}", row.instance, explanation.resource);

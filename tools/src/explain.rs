@@ -152,6 +152,8 @@ struct Question<'a> {
 struct Answer {
     explanation: Explanation,
     on: Option<String>,
+    /// Asked was why it is, or is not, promoted.
+    promoted: bool,
     goal: Goal,
     remedies: Vec<Remedy>,
     /// What is supposed.
@@ -200,6 +202,7 @@ fn answer(
         before: before.map(explained).transpose()?,
         explanation,
         on: on.map(str::to_owned),
+        promoted: question.promoted,
         goal,
         remedies,
         edits: Vec::new(),

@@ -426,6 +426,11 @@ fn suppositions() {
             &["db", "--if", "standby alpha", "--if", "unstandby beta"],
         ),
         ("ordering", "everything", &[]),
+        (
+            "promotable",
+            "promoted-there",
+            &["db-clone", "--on", "alpha", "--promoted"],
+        ),
     ];
     for (name, golden, args) in asked {
         let (code, told) = run("explain", args, &document(name));

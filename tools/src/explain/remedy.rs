@@ -55,7 +55,13 @@ pub(super) struct Case<'a> {
 /// What an explanation calls for: what was asked about, or that it runs at all.
 pub(super) fn goal(explanation: &Explanation, on: Option<&str>, promoted: bool) -> Goal {
     if promoted {
-        return Goal::Promoted(on.map(str::to_owned));
+        let there = |p: &Place| on.is_none_or(|node| p.node == node);
+        let is = |p: &Place| p.role == explain::Role::Promoted && there(p);
+        return if explanation.decided.iter().any(is) {
+            Goal::Different
+        } else {
+            Goal::Promoted(on.map(str::to_owned))
+        };
     }
     if let Some(node) = on {
         let there = explanation.decided.iter().any(|p| p.node == node);
@@ -184,8 +190,10 @@ fn proposals(case: &Case, explanation: &Explanation, goal: &Goal, depth: usize) 
     for reason in reasons {
         out.extend(of_reason(case, explanation, reason, None, goal, depth));
     }
-    if let Goal::Promoted(on) = goal {
-        out.extend(of_roles(case, explanation, on.as_deref(), depth));
+    match goal {
+        Goal::Promoted(on) => out.extend(of_roles(case, explanation, on.as_deref(), depth)),
+        Goal::Different => out.extend(of_roles(case, explanation, None, depth)),
+        _ => {}
     }
     let rows = explanation.nodes.iter().filter(|row| match goal {
         Goal::On(node) | Goal::Promoted(Some(node)) => row.node == *node && !row.is_chosen,

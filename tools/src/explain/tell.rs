@@ -57,7 +57,7 @@ pub(super) fn headline(e: &Explanation, on: Option<&str>) -> String {
 /// As [`headline`], for the question that was asked.
 fn first_line(answer: &Answer, e: &Explanation) -> String {
     let on = answer.on.as_deref();
-    if !matches!(answer.goal, Goal::Promoted(_)) {
+    if !answer.promoted {
         return headline(e, on);
     }
     let name = &e.resource;
@@ -340,6 +340,9 @@ fn wanted(answer: &Answer) -> String {
         Goal::Promoted(Some(node)) => format!("so that {name} is promoted on {node}"),
         Goal::Promoted(None) => format!("so that {name} is promoted"),
         Goal::Away(node) => format!("so that {name} leaves {node}"),
+        Goal::Different if answer.promoted => {
+            format!("so that {name} is promoted elsewhere")
+        }
         Goal::Different => format!("so that {name} runs elsewhere"),
         Goal::NoWait => format!("so that {name} need not wait"),
     }
