@@ -424,17 +424,28 @@ fn what_would_be_done_and_how_it_would_look() {
               * Taking node beta offline
 
             Transition Summary:
-              * Recover    web     ( alpha )
+              * Restart    cache:0     ( alpha )  due to resource definition change
+              * Restart    db          ( alpha )  due to resource definition change
+              * Recover    web         ( alpha )
 
             Executing Cluster Transition:
+              * Pseudo action:   cache-clone_stop_0
               * Pseudo action:   shop_stop_0
               * Cluster action:  clear_failcount for web on alpha
               * Resource action: web             stop on alpha
               * Resource action: spare           monitor on alpha
+              * Resource action: cache           stop on alpha
+              * Pseudo action:   cache-clone_stopped_0
+              * Pseudo action:   cache-clone_start_0
+              * Resource action: db              stop on alpha
+              * Resource action: web             cancel=10000 on alpha
+              * Resource action: cache           start on alpha
+              * Pseudo action:   cache-clone_running_0
               * Pseudo action:   shop_stopped_0
               * Pseudo action:   shop_start_0
+              * Resource action: db              start on alpha
+              * Resource action: db              monitor=10000 on alpha
               * Resource action: web             start on alpha
-              * Resource action: web             cancel=10000 on alpha
               * Pseudo action:   shop_running_0
 
             Revised Cluster Status:
