@@ -38,7 +38,7 @@ const MUTATION_RUNS: &str = "300";
 const SHELL_MUTATIONS: [&str; 1] = ["break-unproven-off"];
 
 /// Runs of the shells until a mutation must have been noticed.
-const SHELL_MUTATION_RUNS: &str = "4";
+const SHELL_MUTATION_RUNS: &str = "16";
 
 /// Runs simulated clusters, or the mutations.
 pub(crate) fn sim(args: &SimArgs, mut tally: Tally) -> Tally {
