@@ -12,13 +12,13 @@ use openraft::{RaftMetrics, ServerState, async_runtime::watch::WatchReceiver, er
 use rand::Rng as _;
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 use tokio::{
-    sync::{Notify, watch},
+    sync::Notify,
     time::{Instant, sleep_until},
 };
 
@@ -37,7 +37,7 @@ pub(crate) struct Rhythm {
 #[derive(Clone, Debug)]
 pub(crate) struct Pace {
     rhythm: Rhythm,
-    heard: Arc<watch::Sender<Option<Instant>>>,
+    heard: Arc<Mutex<Option<Instant>>>,
     held: Arc<AtomicBool>,
     beaten: Arc<Notify>,
     hurried: Arc<Notify>,
@@ -48,7 +48,7 @@ impl Pace {
     pub(crate) fn new(rhythm: Rhythm) -> Self {
         Self {
             rhythm,
-            heard: Arc::new(watch::Sender::new(None)),
+            heard: Arc::default(),
             held: Arc::default(),
             beaten: Arc::default(),
             hurried: Arc::default(),
@@ -57,7 +57,7 @@ impl Pace {
 
     /// The leader was heard.
     pub(crate) fn heard(&self) {
-        self.heard.send_replace(Some(Instant::now()));
+        *self.last_heard() = Some(Instant::now());
     }
 
     /// Beats of the core go out: a heartbeat that is nearly due goes with them.
@@ -73,6 +73,11 @@ impl Pace {
     /// While held this node sends no heartbeats and does not stand, so that somebody else is elected.
     pub(crate) fn hold(&self, held: bool) {
         self.held.store(held, Ordering::Relaxed);
+    }
+
+    fn last_heard(&self) -> MutexGuard<'_, Option<Instant>> {
+        // One assignment: a panic cannot leave it half changed.
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_held(&self) -> bool {
@@ -125,7 +130,7 @@ impl Pace {
             patience = Duration::ZERO;
         }
         loop {
-            let until = (*self.heard.borrow()).map_or(began, |at| at.max(began)) + patience;
+            let until = self.last_heard().map_or(began, |at| at.max(began)) + patience;
             if until > Instant::now() {
                 sleep_until(until).await;
                 continue;
