@@ -21,7 +21,7 @@ use remedy::{Case, Goal, Remedy};
 /// Tells why a resource is where it is, or nowhere: scores and the constraints they come from, what blocks it, and
 /// a change that would help. Without a resource: one line for each that does not run.
 #[derive(Debug, Parser)]
-#[command(name = "explain", version, disable_version_flag = true)]
+#[command(name = "systole explain", version, disable_version_flag = true)]
 struct Arguments {
     /// The resource: a primitive, group, clone or bundle, or one instance.
     resource: Option<String>,
@@ -57,7 +57,7 @@ pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
 }
 
 impl Tool for Arguments {
-    const NAME: &'static str = "explain";
+    const NAME: &'static str = "systole explain";
 
     fn common(&self) -> &CommonArguments {
         &self.common

@@ -20,6 +20,7 @@ const FRONT: &[&str] = &[
     "status",
     "supervise",
     "explain",
+    "bench",
 ];
 
 /// Builds the executable and lays it out below `dir` with its links, agents, units and examples.
