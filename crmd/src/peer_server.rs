@@ -6,11 +6,11 @@ use crate::{
     links::Links,
     raft_control::RaftControl,
     raft_net::{MAX_MESSAGE_BYTES, SnapshotHead},
-    raft_types::{Raft, Snapshot},
+    raft_types::{Raft, Snapshot, TypeConfig},
 };
 use crmd_core::{ids::NodeName, input::Input};
 use futures::{Stream, StreamExt};
-use openraft::raft::AppendEntriesResponse;
+use openraft::raft::{AppendEntriesResponse, VoteResponse};
 use proto::peer::{
     Ack, Envelope, Hello, RaftMessage,
     peer_server::{Peer, PeerServer},
@@ -177,6 +177,13 @@ impl RaftCalls {
             .raft()
             .ok_or_else(|| Status::unavailable("Raft is starting"))
     }
+
+    /// Whoever promised its vote lets that candidate finish before it stands itself.
+    fn note_promise<E>(&self, answer: &Result<VoteResponse<TypeConfig>, E>) {
+        if answer.as_ref().is_ok_and(|vote| vote.vote_granted) {
+            self.raft.pace().promised();
+        }
+    }
 }
 
 fn check_generation(message: &RaftMessage) -> Result<(), Status> {
@@ -220,7 +227,9 @@ impl RaftService for RaftCalls {
 
     async fn vote(&self, request: Request<RaftMessage>) -> Result<Response<RaftMessage>, Status> {
         let (raft, rpc) = self.take(request)?;
-        answer(raft.vote(rpc).await)
+        let result = raft.vote(rpc).await;
+        self.note_promise(&result);
+        answer(result)
     }
 
     async fn pre_vote(
@@ -228,7 +237,9 @@ impl RaftService for RaftCalls {
         request: Request<RaftMessage>,
     ) -> Result<Response<RaftMessage>, Status> {
         let (raft, rpc) = self.take(request)?;
-        answer(raft.pre_vote(rpc).await)
+        let result = raft.pre_vote(rpc).await;
+        self.note_promise(&result);
+        answer(result)
     }
 
     async fn snapshot(

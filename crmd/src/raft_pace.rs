@@ -3,7 +3,9 @@
 //!
 //! A leader's heartbeats go out with the beats of the core, so that one wake serves both. A follower whose
 //! leader was silent for a time drawn anew between the settings' two asks the others first (pre-vote), and
-//! those who still hear the leader refuse.
+//! those who still hear the leader refuse. Whoever has just promised its vote lets that candidate finish, and
+//! whoever was refused once asks again soon: two members that stood at the same moment, or one that stood a
+//! moment before the other missed the leader, cost a fraction of an election time-out and not a whole one.
 //!
 //! Must never: stand for election without asking, or while the disk is in trouble.
 
@@ -33,11 +35,32 @@ pub(crate) struct Rhythm {
     pub(crate) patience_max: Duration,
 }
 
+/// What was noticed of others.
+#[derive(Clone, Copy, Debug, Default)]
+struct Signs {
+    /// When the leader was heard last.
+    leader: Option<Instant>,
+    /// When a candidate was promised this node's vote last.
+    candidate: Option<Instant>,
+}
+
+/// A follower's wait for its own candidacy.
+#[derive(Clone, Copy, Debug)]
+struct Vigil {
+    began: Instant,
+    /// How long the leader may be silent.
+    patience: Duration,
+    /// How long a candidate that was promised a vote is given.
+    grace: Duration,
+    /// It follows a candidacy that led to nothing.
+    repeated: bool,
+}
+
 /// What is known of the leader's heartbeats, and what the next one of this node waits for; clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Pace {
     rhythm: Rhythm,
-    heard: Arc<Mutex<Option<Instant>>>,
+    signs: Arc<Mutex<Signs>>,
     held: Arc<AtomicBool>,
     beaten: Arc<Notify>,
     hurried: Arc<Notify>,
@@ -48,7 +71,7 @@ impl Pace {
     pub(crate) fn new(rhythm: Rhythm) -> Self {
         Self {
             rhythm,
-            heard: Arc::default(),
+            signs: Arc::default(),
             held: Arc::default(),
             beaten: Arc::default(),
             hurried: Arc::default(),
@@ -57,7 +80,12 @@ impl Pace {
 
     /// The leader was heard.
     pub(crate) fn heard(&self) {
-        *self.last_heard() = Some(Instant::now());
+        self.signs().leader = Some(Instant::now());
+    }
+
+    /// A candidate was promised this node's vote, or given it.
+    pub(crate) fn promised(&self) {
+        self.signs().candidate = Some(Instant::now());
     }
 
     /// Beats of the core go out: a heartbeat that is nearly due goes with them.
@@ -75,9 +103,9 @@ impl Pace {
         self.held.store(held, Ordering::Relaxed);
     }
 
-    fn last_heard(&self) -> MutexGuard<'_, Option<Instant>> {
-        // One assignment: a panic cannot leave it half changed.
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    fn signs(&self) -> MutexGuard<'_, Signs> {
+        // Single assignments: a panic cannot leave it half changed.
+        self.signs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_held(&self) -> bool {
@@ -125,21 +153,51 @@ impl Pace {
 
     /// Stands for election whenever nothing was heard for long enough, until Raft ends.
     async fn follow(&self, raft: &Raft, mut patience: Duration) -> Result<(), Fatal<TypeConfig>> {
-        let mut began = Instant::now();
         if is_alone(&raft.metrics().borrow_watched()) {
             patience = Duration::ZERO;
         }
+        let mut vigil = Vigil {
+            began: Instant::now(),
+            patience,
+            grace: self.rhythm.again(),
+            repeated: false,
+        };
         loop {
-            let until = self.last_heard().map_or(began, |at| at.max(began)) + patience;
-            if until > Instant::now() {
-                sleep_until(until).await;
+            let due = vigil.due(*self.signs());
+            if due > Instant::now() {
+                sleep_until(due).await;
                 continue;
             }
             if !self.is_held() {
                 raft.trigger().elect(true).await?;
             }
-            began = Instant::now();
-            patience = self.rhythm.patience();
+            vigil = vigil.after(*self.signs(), Instant::now(), self.rhythm);
+        }
+    }
+}
+
+impl Vigil {
+    /// When this node stands, unless more is noticed until then.
+    fn due(self, signs: Signs) -> Instant {
+        let silent = signs.leader.map_or(self.began, |at| at.max(self.began)) + self.patience;
+        let undecided = signs.candidate.map(|at| at + self.grace);
+        undecided.map_or(silent, |until| until.max(silent))
+    }
+
+    /// The wait after a candidacy. Only the first is repeated soon: a disk or a network on which elections
+    /// take longer than that must be able to finish one.
+    fn after(self, signs: Signs, now: Instant, rhythm: Rhythm) -> Self {
+        let first = !self.repeated || signs.leader.is_some_and(|at| at > self.began);
+        let patience = if first {
+            rhythm.again()
+        } else {
+            rhythm.patience()
+        };
+        Self {
+            began: now,
+            patience,
+            grace: rhythm.again(),
+            repeated: true,
         }
     }
 }
@@ -155,9 +213,94 @@ impl Rhythm {
         self.patience_min + self.apart()
     }
 
+    /// How long an election is given that should end at once.
+    fn again(&self) -> Duration {
+        self.patience_max.saturating_sub(self.patience_min) / 2 + self.apart()
+    }
+
     /// What keeps candidates apart.
     fn apart(&self) -> Duration {
         let range = self.patience_max.saturating_sub(self.patience_min);
         range.mul_f64(rand::rng().random_range(0.0..1.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RHYTHM: Rhythm = Rhythm {
+        heartbeat: Duration::from_millis(200),
+        patience_min: Duration::from_millis(400),
+        patience_max: Duration::from_millis(600),
+    };
+
+    fn ms(count: u64) -> Duration {
+        Duration::from_millis(count)
+    }
+
+    fn vigil(began: Instant) -> Vigil {
+        Vigil {
+            began,
+            patience: ms(500),
+            grace: ms(150),
+            repeated: false,
+        }
+    }
+
+    #[test]
+    fn a_leader_that_is_heard_postpones_the_candidacy() {
+        let began = Instant::now();
+        let mut signs = Signs::default();
+        assert_eq!(vigil(began).due(signs), began + ms(500));
+        signs.leader = Some(began + ms(200));
+        assert_eq!(vigil(began).due(signs), began + ms(700));
+    }
+
+    #[test]
+    fn what_was_heard_before_the_wait_began_does_not_shorten_it() {
+        let heard = Instant::now();
+        let signs = Signs {
+            leader: Some(heard),
+            ..Signs::default()
+        };
+        assert_eq!(vigil(heard + ms(300)).due(signs), heard + ms(800));
+    }
+
+    #[test]
+    fn a_candidate_that_was_promised_a_vote_is_let_finish() {
+        let began = Instant::now();
+        let at = |promised| Signs {
+            leader: None,
+            candidate: Some(began + ms(promised)),
+        };
+        // The other stands a moment before this one would have.
+        assert_eq!(vigil(began).due(at(490)), began + ms(640));
+        // Long done: nothing came of it, and this node waits no longer than it would have.
+        assert_eq!(vigil(began).due(at(100)), began + ms(500));
+    }
+
+    #[test]
+    fn only_the_first_candidacy_is_repeated_soon() {
+        let began = Instant::now();
+        let none = Signs::default();
+        for _ in 0..100 {
+            let second = vigil(began).after(none, began + ms(500), RHYTHM);
+            assert!((ms(100)..=ms(300)).contains(&second.patience));
+            let third = second.after(none, began + ms(700), RHYTHM);
+            assert!((ms(400)..=ms(600)).contains(&third.patience));
+        }
+    }
+
+    #[test]
+    fn a_leader_heard_since_makes_the_next_candidacy_a_first_one() {
+        let began = Instant::now();
+        let second = vigil(began).after(Signs::default(), began + ms(500), RHYTHM);
+        let signs = Signs {
+            leader: Some(began + ms(600)),
+            ..Signs::default()
+        };
+        let third = second.after(signs, began + ms(1200), RHYTHM);
+        assert!(third.patience <= ms(300));
     }
 }
