@@ -93,6 +93,13 @@ impl Links {
         peers.is_empty() || peers.contains_key(node)
     }
 
+    /// This member greeted us.
+    pub(crate) fn called_by(&self, node: &str) {
+        if let Some(peer) = self.peers().get(node) {
+            peer.called();
+        }
+    }
+
     /// Sends: a beat over every link (the newest only), anything else in order over the main connection.
     pub(crate) fn send(&self, to: &NodeName, message: Message) {
         let is_beat = matches!(message, Message::Beat(_));

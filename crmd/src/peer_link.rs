@@ -47,6 +47,7 @@ pub(crate) struct PeerLink {
     /// Whom they go to.
     pub(crate) node: PeerNode,
     beat: watch::Sender<Bytes>,
+    calls: watch::Sender<()>,
     outbox: Arc<Outbox>,
     main: Latest<Connection>,
     health: Vec<Health>,
@@ -87,6 +88,7 @@ impl PeerLink {
     ) -> Self {
         let (beat, beats) = watch::channel(Bytes::new());
         let (main_sender, main) = watch::channel(None);
+        let (calls, called) = watch::channel(());
         let outbox = Arc::new(Outbox::default());
         let health: Vec<Health> = node.addresses.iter().map(|_| Health::default()).collect();
         let keeper = Keeper {
@@ -95,6 +97,7 @@ impl PeerLink {
             patience,
             reporter,
             health: health.clone(),
+            calls: called,
         };
         let mut tasks = vec![tokio::spawn(
             keeper.clone().keep_main(main_sender, outbox.clone()),
@@ -106,6 +109,7 @@ impl PeerLink {
         Self {
             node,
             beat,
+            calls,
             outbox,
             main,
             health,
@@ -117,6 +121,11 @@ impl PeerLink {
     /// The newest beat replaces one that was not sent yet.
     pub(crate) fn beat(&self, body: Bytes) {
         self.beat.send_replace(body);
+    }
+
+    /// The peer greeted this node, so that it can be reached: attempts to connect do not wait.
+    pub(crate) fn called(&self) {
+        self.calls.send_replace(());
     }
 
     /// In order, over the main connection.

@@ -118,6 +118,7 @@ impl Peer for PeerCalls {
             )));
         }
         self.greeted.add(peer);
+        self.links.called_by(&peer.node);
         Ok(Response::new(self.hello.clone()))
     }
 

@@ -29,6 +29,8 @@ pub(super) struct Keeper {
     pub(super) reporter: Reporter,
     /// One for each link.
     pub(super) health: Vec<Health>,
+    /// Changes when the peer greets this node.
+    pub(super) calls: watch::Receiver<()>,
 }
 
 /// How a task's connection came to its end.
@@ -44,13 +46,14 @@ impl Keeper {
         outbox: Arc<Outbox>,
     ) {
         let mut log = ChangeLog::default();
+        let mut calls = self.calls.clone();
         for (first, address) in self.node.addresses.iter().enumerate().cycle() {
             let mut link = first;
-            let mut connection = match self.open(address).await {
+            let mut connection = match self.open_while_called(address, &mut calls).await {
                 Ok(connection) => connection,
                 Err(error) => {
                     log.failed(&self.node.node, address, &error);
-                    tokio::time::sleep(self.patience.pause).await;
+                    self.pause(&mut calls).await;
                     continue;
                 }
             };
@@ -113,14 +116,15 @@ impl Keeper {
             return;
         };
         let mut log = ChangeLog::default();
+        let mut calls = self.calls.clone();
         loop {
-            let mut connection = match self.open(address).await {
+            let mut connection = match self.open_while_called(address, &mut calls).await {
                 Ok(connection) => connection,
                 Err(error) => {
                     if self.works_otherwise(link) {
                         log.failed(&self.node.node, address, &error);
                     }
-                    tokio::time::sleep(self.patience.pause).await;
+                    self.pause(&mut calls).await;
                     continue;
                 }
             };
@@ -143,7 +147,7 @@ impl Keeper {
                     }
                 }
             }
-            tokio::time::sleep(self.patience.pause).await;
+            self.pause(&mut calls).await;
         }
     }
 
@@ -189,6 +193,22 @@ impl Keeper {
         }
     }
 
+    async fn open_while_called(
+        &self,
+        address: &str,
+        calls: &mut watch::Receiver<()>,
+    ) -> Result<Connection, WireError> {
+        anew_when_called(calls, || self.open(address)).await
+    }
+
+    /// Between two attempts, unless the peer says that it is there.
+    async fn pause(&self, calls: &mut watch::Receiver<()>) {
+        tokio::select! {
+            () = tokio::time::sleep(self.patience.pause) => {}
+            Ok(()) = calls.changed() => {}
+        }
+    }
+
     async fn open(&self, address: &str) -> Result<Connection, WireError> {
         let connection = self
             .wire
@@ -196,6 +216,21 @@ impl Keeper {
             .await?;
         self.reporter.opened();
         Ok(connection)
+    }
+}
+
+/// An attempt at a peer that greets this node meanwhile is begun anew: it went to a machine that was switched
+/// off or out of reach then, and would wait for its time-out.
+async fn anew_when_called<F: Future>(
+    calls: &mut watch::Receiver<()>,
+    attempt: impl Fn() -> F,
+) -> F::Output {
+    loop {
+        calls.mark_unchanged();
+        tokio::select! {
+            done = attempt() => return done,
+            Ok(()) = calls.changed() => {}
+        }
     }
 }
 
@@ -294,5 +329,33 @@ impl ChangeLog {
             tracing::info!(peer, address, %error, "cannot connect; trying on");
         }
         self.last = text;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_at_a_dead_machine_is_begun_anew_when_it_greets() {
+        let (caller, mut calls) = watch::channel(());
+        caller.send_replace(());
+        let attempts = AtomicU32::new(0);
+        let attempt = || async {
+            if attempts.fetch_add(1, Ordering::Relaxed) == 0 {
+                std::future::pending::<()>().await;
+            }
+        };
+        let greet = async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            caller.send_replace(());
+        };
+        tokio::join!(anew_when_called(&mut calls, attempt), greet);
+        assert_eq!(
+            attempts.into_inner(),
+            2,
+            "the greeting of before counts for nothing"
+        );
     }
 }
