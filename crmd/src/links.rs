@@ -6,7 +6,7 @@
 
 use crate::{
     driver::{Event, Events},
-    peer_link::{self, Latest, Patience, PeerLink},
+    peer_link::{self, Answer, Latest, Patience, PeerLink},
     raft_types::PeerNode,
     wire::Wire,
     witness::Targets,
@@ -112,6 +112,11 @@ impl Links {
             Some(peer) => peer.deliver(body),
             None => tracing::debug!(%to, "no link to this node: message dropped"),
         }
+    }
+
+    /// Sends Raft's heartbeat with the beats; nothing if no link to that member works.
+    pub(crate) fn heartbeat(&self, to: &str, body: Vec<u8>) -> Option<Answer> {
+        self.peers().get(to)?.heartbeat(body)
     }
 
     /// Every link to every member.

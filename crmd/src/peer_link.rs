@@ -4,10 +4,13 @@
 
 mod health;
 mod keeper;
+mod lane;
 
 use crate::{raft_types::PeerNode, wire::Wire};
 use health::Health;
 use keeper::Keeper;
+pub(crate) use lane::Answer;
+use lane::Lane;
 use prost::bytes::Bytes;
 use std::{
     collections::VecDeque,
@@ -51,6 +54,7 @@ pub(crate) struct PeerLink {
     outbox: Arc<Outbox>,
     main: Latest<Connection>,
     health: Vec<Health>,
+    lanes: Vec<Lane>,
     patience: Patience,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -91,12 +95,14 @@ impl PeerLink {
         let (calls, called) = watch::channel(());
         let outbox = Arc::new(Outbox::default());
         let health: Vec<Health> = node.addresses.iter().map(|_| Health::default()).collect();
+        let lanes: Vec<Lane> = node.addresses.iter().map(|_| Lane::default()).collect();
         let keeper = Keeper {
             node: node.clone(),
             wire: wire.clone(),
             patience,
             reporter,
             health: health.clone(),
+            lanes: lanes.clone(),
             calls: called,
         };
         let mut tasks = vec![tokio::spawn(
@@ -113,6 +119,7 @@ impl PeerLink {
             outbox,
             main,
             health,
+            lanes,
             patience,
             tasks,
         }
@@ -126,6 +133,13 @@ impl PeerLink {
     /// The peer greeted this node, so that it can be reached: attempts to connect do not wait.
     pub(crate) fn called(&self) {
         self.calls.send_replace(());
+    }
+
+    /// Raft's heartbeat, over the first link whose beats are acknowledged; nothing without one.
+    pub(crate) fn heartbeat(&self, body: Vec<u8>) -> Option<Answer> {
+        let mut links = self.health.iter().zip(&self.lanes);
+        let (_, lane) = links.find(|(health, _)| health.fresh(self.patience.stale))?;
+        Some(lane.call(body))
     }
 
     /// In order, over the main connection.

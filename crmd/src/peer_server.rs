@@ -23,6 +23,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
+use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status, Streaming, service::Routes};
 use transport::{
     hello,
@@ -72,6 +73,7 @@ pub(crate) fn routes(hello: Hello, events: Events, links: Links, raft: RaftContr
         events,
         links,
         greeted,
+        raft: raft.clone(),
     };
     let peer = PeerServer::new(peer).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let raft = RaftServer::new(raft)
@@ -86,6 +88,16 @@ struct PeerCalls {
     events: Events,
     links: Links,
     greeted: Greeted,
+    raft: RaftCalls,
+}
+
+/// Heartbeats of one peer that Raft is asked about at a time, at most: on a stalled disk they take their time.
+const HEARTBEATS: usize = 4;
+
+/// What came with the beats.
+enum Taken {
+    Beat,
+    Heartbeat(RaftMessage, u64),
 }
 
 type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -129,13 +141,37 @@ impl Peer for PeerCalls {
         request: Request<Streaming<Envelope>>,
     ) -> Result<Response<Self::BeatsStream>, Status> {
         let from = self.greeted.caller(&request)?;
-        let events = self.events.clone();
-        let taken = request
-            .into_inner()
-            .map(move |envelope| envelope.and_then(|envelope| take(&events, &from, &envelope)));
-        // An empty answer to each: the sender sees that its link works.
-        let answers = taken.map(|taken| taken.map(|()| Envelope::default()));
-        Ok(Response::new(Box::pin(answers)))
+        let (events, raft) = (self.events.clone(), self.raft.clone());
+        let busy = Arc::new(Semaphore::new(HEARTBEATS));
+        let answers = request.into_inner().map(move |envelope| {
+            // Beats are taken here, in order: no heartbeat that waits for a disk holds them up.
+            let answer = envelope.and_then(|envelope| match envelope.heartbeat {
+                None => take(&events, &from, &envelope).map(|()| Taken::Beat),
+                Some(heartbeat) => Ok(Taken::Heartbeat(heartbeat, envelope.call)),
+            });
+            let (raft, busy) = (raft.clone(), busy.clone());
+            async move {
+                match answer? {
+                    // An empty answer: the sender sees that its link works.
+                    Taken::Beat => Ok(Envelope::default()),
+                    Taken::Heartbeat(heartbeat, call) => {
+                        let _turn = busy.try_acquire();
+                        let answer = match &_turn {
+                            Ok(_) => raft.append(&heartbeat).await.ok(),
+                            Err(_) => None,
+                        };
+                        Ok(Envelope {
+                            heartbeat: answer,
+                            call,
+                            ..Envelope::default()
+                        })
+                    }
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(
+            answers.buffer_unordered(2 * HEARTBEATS),
+        )))
     }
 
     type DeliverStream = Answers<Ack>;
@@ -156,6 +192,7 @@ impl Peer for PeerCalls {
     }
 }
 
+#[derive(Clone, Debug)]
 struct RaftCalls {
     raft: RaftControl,
     greeted: Greeted,
@@ -167,10 +204,23 @@ impl RaftCalls {
         request: Request<RaftMessage>,
     ) -> Result<(&Raft, Q), Status> {
         self.greeted.caller(&request)?;
+        self.read(&request.into_inner())
+    }
+
+    fn read<Q: DeserializeOwned>(&self, message: &RaftMessage) -> Result<(&Raft, Q), Status> {
         let raft = self.raft()?;
-        let message = request.into_inner();
-        check_generation(&message)?;
+        check_generation(message)?;
         Ok((raft, decode(&message.body)?))
+    }
+
+    /// The leader's entries, or its heartbeat, from a caller whose greeting was accepted.
+    async fn append(&self, message: &RaftMessage) -> Result<RaftMessage, Status> {
+        let (raft, rpc) = self.read(message)?;
+        let result = raft.append_entries(rpc).await;
+        if !matches!(&result, Err(_) | Ok(AppendEntriesResponse::HigherVote(_))) {
+            self.raft.pace().heard();
+        }
+        encode(result)
     }
 
     fn raft(&self) -> Result<&Raft, Status> {
@@ -204,12 +254,16 @@ fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, Status> {
 fn answer<T: Serialize, E: std::fmt::Display>(
     result: Result<T, E>,
 ) -> Result<Response<RaftMessage>, Status> {
+    encode(result).map(Response::new)
+}
+
+fn encode<T: Serialize, E: std::fmt::Display>(result: Result<T, E>) -> Result<RaftMessage, Status> {
     let value = result.map_err(|e| Status::internal(e.to_string()))?;
     let body = serde_json::to_vec(&value).map_err(|e| Status::internal(e.to_string()))?;
-    Ok(Response::new(RaftMessage {
+    Ok(RaftMessage {
         generation: String::new(),
         body,
-    }))
+    })
 }
 
 #[tonic::async_trait]
@@ -218,12 +272,8 @@ impl RaftService for RaftCalls {
         &self,
         request: Request<RaftMessage>,
     ) -> Result<Response<RaftMessage>, Status> {
-        let (raft, rpc) = self.take(request)?;
-        let result = raft.append_entries(rpc).await;
-        if !matches!(&result, Err(_) | Ok(AppendEntriesResponse::HigherVote(_))) {
-            self.raft.pace().heard();
-        }
-        answer(result)
+        self.greeted.caller(&request)?;
+        self.append(request.get_ref()).await.map(Response::new)
     }
 
     async fn vote(&self, request: Request<RaftMessage>) -> Result<Response<RaftMessage>, Status> {

@@ -1,4 +1,5 @@
-//! Raft's messages to the other members, over their main connections: openraft's own types in JSON.
+//! Raft's messages to the other members, over their main connections: openraft's own types in JSON. Heartbeats
+//! go with the beats, as long as these are acknowledged.
 //!
 //! Reconnecting is the links' business; without a connection a call fails at once and openraft tries
 //! again after its back-off.
@@ -61,6 +62,7 @@ impl RaftNetworkFactory<TypeConfig> for RaftNets {
     async fn new_client(&mut self, _target: RaftId, node: &PeerNode) -> RaftNet {
         RaftNet {
             main: self.links.main(node),
+            links: self.links.clone(),
             node: node.node.clone(),
             pace: self.pace.clone(),
         }
@@ -71,6 +73,7 @@ impl RaftNetworkFactory<TypeConfig> for RaftNets {
 #[derive(Debug)]
 pub(crate) struct RaftNet {
     main: Latest<Connection>,
+    links: Links,
     node: String,
     pace: Pace,
 }
@@ -129,13 +132,39 @@ impl RaftNet {
         };
         match timeout(limit, whole).await {
             Ok(answer) => Ok(answer?),
-            Err(_) => Err(Unreachable::from_string(format!(
-                "{} did not answer within {} ms",
-                self.node,
-                limit.as_millis()
-            ))
-            .into()),
+            Err(_) => Err(self.late(limit)),
         }
+    }
+
+    /// A heartbeat with the beats; nothing if it has to be a call of its own.
+    async fn heartbeat(
+        &mut self,
+        rpc: &AppendEntriesRequest<TypeConfig>,
+        limit: Duration,
+    ) -> Option<Result<AppendEntriesResponse<TypeConfig>, RPCError<TypeConfig>>> {
+        if !rpc.entries.is_empty() {
+            return None;
+        }
+        let answer = self.links.heartbeat(&self.node, encode(rpc).ok()?)?;
+        let given_up = self.given_up();
+        let whole = async {
+            tokio::select! {
+                answer = answer => match answer {
+                    Ok(body) => read(&body),
+                    Err(_) => Err(Unreachable::from_string(format!("{} gave no answer", self.node))),
+                },
+                error = given_up => Err(error),
+            }
+        };
+        Some(match timeout(limit, whole).await {
+            Ok(answer) => answer.map_err(RPCError::from),
+            Err(_) => Err(self.late(limit)),
+        })
+    }
+
+    fn late(&self, limit: Duration) -> RPCError<TypeConfig> {
+        let (node, ms) = (&self.node, limit.as_millis());
+        Unreachable::from_string(format!("{node} did not answer within {ms} ms")).into()
     }
 }
 
@@ -147,6 +176,9 @@ impl RaftNetworkV2<TypeConfig> for RaftNet {
         rpc: AppendEntriesRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<TypeConfig>, RPCError<TypeConfig>> {
+        if let Some(answer) = self.heartbeat(&rpc, option.hard_ttl()).await {
+            return answer;
+        }
         self.call(&rpc, &option, |mut c, m| async move {
             c.append_entries(m).await
         })
@@ -233,6 +265,9 @@ fn decode<T: DeserializeOwned>(
     answer: Result<Response<RaftMessage>, Status>,
 ) -> Result<T, CallError> {
     let answer = answer.map_err(|s| Unreachable::from_string(s.to_string()))?;
-    serde_json::from_slice(&answer.into_inner().body)
-        .map_err(|e| Unreachable::from_string(e.to_string()))
+    read(&answer.into_inner().body)
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, CallError> {
+    serde_json::from_slice(body).map_err(|e| Unreachable::from_string(e.to_string()))
 }

@@ -1,14 +1,14 @@
 //! The tasks that keep a peer's connections: one for messages in order, over the first link that works;
 //! one for the beats of each link; one that says when a link is lost.
 
-use super::{Outbox, Patience, Reporter, health::Health};
+use super::{Outbox, Patience, Reporter, health::Health, lane::Lane};
 use crate::{
     raft_types::PeerNode,
     wire::{Wire, WireError},
 };
 use futures::StreamExt;
 use prost::bytes::Bytes;
-use proto::peer::{Ack, Envelope, peer_client::PeerClient};
+use proto::peer::{Ack, Envelope, RaftMessage, peer_client::PeerClient};
 use std::{future::Future, sync::Arc, time::Duration};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
@@ -29,6 +29,8 @@ pub(super) struct Keeper {
     pub(super) reporter: Reporter,
     /// One for each link.
     pub(super) health: Vec<Health>,
+    /// One for each link, too.
+    pub(super) lanes: Vec<Lane>,
     /// Changes when the peer greets this node.
     pub(super) calls: watch::Receiver<()>,
 }
@@ -111,8 +113,11 @@ impl Keeper {
     }
 
     pub(super) async fn keep_beats(self, link: usize, beats: watch::Receiver<Bytes>) {
-        let (Some(address), Some(health)) = (self.node.addresses.get(link), self.health.get(link))
-        else {
+        let (Some(address), Some(health), Some(lane)) = (
+            self.node.addresses.get(link),
+            self.health.get(link),
+            self.lanes.get(link),
+        ) else {
             return;
         };
         let mut log = ChangeLog::default();
@@ -132,12 +137,13 @@ impl Keeper {
             loop {
                 health.opened();
                 let end = tokio::select! {
-                    how = beat_until_end(connection, beats.clone(), health) => End::Ended(how),
+                    how = beat_until_end(connection, beats.clone(), health, lane) => End::Ended(how),
                     new = self.replacement(address, health) => End::Replaced(link, new),
                 };
                 match end {
                     End::Ended(how) => {
                         health.closed();
+                        lane.begin();
                         self.reporter.ended(&how);
                         break;
                     }
@@ -245,7 +251,11 @@ async fn deliver_until_end(mut connection: Connection, outbox: &Outbox) -> Endin
     let feed = async {
         loop {
             let body = outbox.pop().await.to_vec();
-            if sender.send(Envelope { body }).await.is_err() {
+            let envelope = Envelope {
+                body,
+                ..Envelope::default()
+            };
+            if sender.send(envelope).await.is_err() {
                 return;
             }
         }
@@ -257,20 +267,40 @@ async fn beat_until_end(
     mut connection: Connection,
     mut beats: watch::Receiver<Bytes>,
     health: &Health,
+    lane: &Lane,
 ) -> Ending {
+    lane.begin();
     let (sender, receiver) = mpsc::channel(1);
     let mut client = PeerClient::new(connection.channel.clone());
     let stream = async {
         let answers = client.beats(ReceiverStream::new(receiver)).await;
-        drain(answers.map(tonic::Response::into_inner), |_| health.acked()).await;
+        let each = |answer: Envelope| match answer.heartbeat {
+            Some(heartbeat) => lane.answered(answer.call, heartbeat.body),
+            None if answer.call == 0 => health.acked(),
+            None => lane.refused(answer.call),
+        };
+        drain(answers.map(tonic::Response::into_inner), each).await;
     };
     let feed = async {
         // What was left from before this connection is old by now.
         beats.borrow_and_update();
-        while beats.changed().await.is_ok() {
-            let body = beats.borrow_and_update().to_vec();
-            health.sent();
-            if sender.send(Envelope { body }).await.is_err() {
+        loop {
+            let envelope = tokio::select! {
+                changed = beats.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    health.sent();
+                    let body = beats.borrow_and_update().to_vec();
+                    Envelope { body, ..Envelope::default() }
+                }
+                (call, body) = lane.next() => Envelope {
+                    heartbeat: Some(RaftMessage { body, ..RaftMessage::default() }),
+                    call,
+                    ..Envelope::default()
+                },
+            };
+            if sender.send(envelope).await.is_err() {
                 return;
             }
         }
