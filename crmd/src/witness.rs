@@ -122,8 +122,8 @@ fn told(error: &std::io::Error) -> Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::TcpListener;
-    use transport::net::kernel;
+    use std::{io, net::TcpListener, sync::Mutex};
+    use transport::net::{Listener, Stream, kernel};
 
     fn targets(crmd: u16, stonithd: u16, witness: u16) -> Targets {
         Targets {
@@ -167,17 +167,43 @@ mod tests {
         assert_eq!(finding, HostFinding::HostLives);
     }
 
+    /// The kernel's, to a listener whose process is killed in the moment in which somebody is connected.
+    #[derive(Debug)]
+    struct ToOneThatDies {
+        port: u16,
+        listener: Mutex<Option<TcpListener>>,
+    }
+
+    #[tonic::async_trait]
+    impl Network for ToOneThatDies {
+        async fn connect(
+            &self,
+            address: SocketAddr,
+            from: Option<IpAddr>,
+        ) -> io::Result<Box<dyn Stream>> {
+            let stream = kernel().connect(address, from).await;
+            if address.port() == self.port {
+                self.listener.lock().unwrap().take();
+            }
+            stream
+        }
+
+        fn listen(&self, address: SocketAddr) -> io::Result<Box<dyn Listener>> {
+            kernel().listen(address)
+        }
+    }
+
     /// What a killed process leaves for a moment: the kernel accepts, then resets.
     #[tokio::test]
     async fn a_dying_listener_is_no_sign_of_life() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let dying = tokio::task::spawn_blocking(move || {
-            std::thread::sleep(Duration::from_millis(5));
-            drop(listener);
-        });
-        let finding = find(&*kernel(), &targets(port, 1, 1), Duration::from_millis(500)).await;
+        let network = ToOneThatDies {
+            port,
+            listener: Mutex::new(Some(listener)),
+        };
+        let finding = find(&network, &targets(port, 1, 1), Duration::from_secs(20)).await;
+        assert!(network.listener.into_inner().unwrap().is_none());
         assert_eq!(finding, HostFinding::AllRefused);
-        dying.await.unwrap();
     }
 }
