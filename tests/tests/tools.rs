@@ -114,11 +114,45 @@ fn resources_are_shown_moved_and_mended() {
     );
     cluster.tells("crm_resource --why -r web", &["Resource web is running"]);
     cluster.tells("crm_resource -O -r web", &["web_start_0", "Done"]);
+    explaining(&cluster, &home);
     moving(&cluster, &home);
     settings(&cluster);
     mending(&cluster);
     let unknown = cluster.refused("crm_resource --locate -r nosuch", 105);
     assert!(unknown.contains("'nosuch' not found"), "{unknown}");
+}
+
+/// What is foretold happens, and what is advised helps.
+fn explaining(cluster: &Cluster, home: &str) {
+    let json = |question: &str| -> serde_json::Value {
+        let text = cluster.run(&format!("systole explain web --json {question}"));
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"))
+    };
+    let place = |answer: &serde_json::Value| answer["decided"][0]["node"].clone();
+    assert_eq!(place(&json("")), home);
+    let foretold = place(&json(&format!("--if 'standby {home}'")));
+    cluster.run(&format!("crm_standby -N {home} -v on"));
+    cluster.rest();
+    assert_eq!(foretold, cluster.place("web").as_str());
+    let on = format!("--on {home}");
+    cluster.tells(&format!("systole explain web {on}"), &["standby", "web"]);
+    let answer = json(&on);
+    let steps = answer["remedies"][0]["steps"].as_array();
+    for step in steps.unwrap_or_else(|| panic!("nothing is advised: {answer:#}")) {
+        let words = step["command"].as_array();
+        let words = words.unwrap_or_else(|| panic!("no command is advised: {answer:#}"));
+        let words: Vec<String> = words.iter().map(|w| format!("{w}")).collect();
+        cluster.run(&words.join(" "));
+    }
+    cluster.rest();
+    assert_eq!(cluster.place("web"), home, "{answer:#}");
+    cluster.tells("crm_resource --why -V -r web", &["Scores", home]);
+    cluster.tells(
+        "systole explain",
+        &["Every resource runs, or will when what is planned has been done."],
+    );
+    cluster.run("crm_resource --clear -r web");
+    cluster.rest();
 }
 
 fn moving(cluster: &Cluster, home: &str) {

@@ -4,7 +4,12 @@ mod edit;
 mod remedy;
 mod tell;
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{
+    ffi::OsString,
+    path::PathBuf,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
 use cib::Element;
 use clap::Parser;
@@ -16,7 +21,11 @@ use crate::common::{
     source::{self, Source},
 };
 use edit::Edit;
-use remedy::{Case, Goal, Remedy};
+use remedy::{Case, Goal, Remedy, Search};
+
+/// How long changes that would help are looked for, in seconds: each costs a run of the scheduler, which is tenths
+/// of a second on thousands of resources.
+const SEARCH_S: u64 = 10;
 
 /// Tells why a resource is where it is, or nowhere: scores and the constraints they come from, what blocks it, and
 /// a change that would help. Without a resource: one line for each that does not run.
@@ -44,6 +53,9 @@ struct Arguments {
     /// Write the CIB, changed as supposed, to this file.
     #[arg(short = 'I', long = "save-input", value_name = "FILE")]
     save_input: Option<PathBuf>,
+    /// Look for changes that would help for at most so many seconds; 0: do not look.
+    #[arg(long, value_name = "SECONDS", default_value_t = SEARCH_S)]
+    search_time: u64,
     /// Answer in JSON.
     #[arg(long)]
     json: bool,
@@ -86,6 +98,7 @@ impl Tool for Arguments {
             resource,
             on: self.on.as_deref(),
             promoted: self.promoted,
+            search: Duration::from_secs(self.search_time),
         };
         let answer = answer(&supposed, before, now_s, &question)?;
         let answer = Answer { edits, ..answer };
@@ -145,6 +158,8 @@ struct Question<'a> {
     resource: &'a str,
     on: Option<&'a str>,
     promoted: bool,
+    /// How long to look for remedies.
+    search: Duration,
 }
 
 /// Everything there is to say.
@@ -155,13 +170,24 @@ struct Answer {
     /// Asked was why it is, or is not, promoted.
     promoted: bool,
     goal: Goal,
-    remedies: Vec<Remedy>,
+    /// Nothing: nobody wanted to know.
+    search: Option<Search>,
     /// What is supposed.
     edits: Vec<Edit>,
     /// How it is without that.
     before: Option<Explanation>,
     /// What a supposition changes for other resources: planned actions, new ones and those that are not needed.
     elsewhere: Vec<String>,
+}
+
+impl Answer {
+    fn remedies(&self) -> &[Remedy] {
+        self.search.as_ref().map_or(&[], |search| &search.remedies)
+    }
+
+    fn cut_short(&self) -> bool {
+        self.search.as_ref().is_some_and(|search| search.cut_short)
+    }
 }
 
 /// Explains, and finds out what would help. `before`: the document without what is supposed.
@@ -193,8 +219,10 @@ fn answer(
         cib,
         now_s,
         resource,
+        until: Instant::now() + question.search,
     };
-    let remedies = remedy::find(&case, &explanation, &goal);
+    let is_wanted = !question.search.is_zero();
+    let search = is_wanted.then(|| remedy::find(&case, &explanation, &goal));
     let elsewhere = before.map_or_else(Vec::new, |before| {
         plan_differences(before, cib, now_s, &explanation)
     });
@@ -204,7 +232,7 @@ fn answer(
         on: on.map(str::to_owned),
         promoted: question.promoted,
         goal,
-        remedies,
+        search,
         edits: Vec::new(),
         elsewhere,
     })
@@ -238,6 +266,7 @@ pub(crate) fn in_words(
         resource,
         on,
         promoted: false,
+        search: Duration::from_secs(SEARCH_S),
     };
     let answer = answer(cib, None, now_s, &question)?;
     tell::text(&answer, cib, output);

@@ -1,6 +1,8 @@
 //! What would have to change: proposes changes for each thing that blocks a resource, tries each by running the
 //! scheduler on the changed document, and keeps those after which it is as asked. What is printed is never a guess.
 
+use std::time::Instant;
+
 use cib::Element;
 use scheduler::explain::{self, Explanation, NodeReasons, Place, Reason, Why};
 
@@ -50,6 +52,23 @@ pub(super) struct Case<'a> {
     pub(super) cib: &'a Element,
     pub(super) now_s: i64,
     pub(super) resource: &'a str,
+    /// No change is tried after this.
+    pub(super) until: Instant,
+}
+
+/// What a search came to.
+#[derive(Debug, Default)]
+pub(super) struct Search {
+    /// The one to try first in front.
+    pub(super) remedies: Vec<Remedy>,
+    /// It ended because its time was over; there may be more.
+    pub(super) cut_short: bool,
+}
+
+impl Case<'_> {
+    fn is_late(&self) -> bool {
+        Instant::now() >= self.until
+    }
 }
 
 /// What an explanation calls for: what was asked about, or that it runs at all.
@@ -80,12 +99,17 @@ pub(super) fn goal(explanation: &Explanation, on: Option<&str>, promoted: bool) 
     }
 }
 
-/// Remedies, the one to try first in front.
-pub(super) fn find(case: &Case, explanation: &Explanation, goal: &Goal) -> Vec<Remedy> {
+/// Looks for remedies.
+pub(super) fn find(case: &Case, explanation: &Explanation, goal: &Goal) -> Search {
     let mut tried: Vec<Vec<Edit>> = Vec::new();
     let mut out = Vec::new();
+    let mut cut_short = false;
     for edits in proposals(case, explanation, goal, 0) {
         if tried.len() >= MAX_TRIES || out.len() >= MAX_TOLD {
+            break;
+        }
+        if case.is_late() {
+            cut_short = true;
             break;
         }
         if edits.is_empty() || tried.contains(&edits) {
@@ -99,14 +123,21 @@ pub(super) fn find(case: &Case, explanation: &Explanation, goal: &Goal) -> Vec<R
         }
         tried.push(edits);
     }
-    if out.is_empty() {
+    if out.is_empty() && !cut_short {
         out.extend(together(case, explanation, goal));
+        cut_short = out.is_empty() && case.is_late();
     }
-    out
+    Search {
+        remedies: out,
+        cut_short,
+    }
 }
 
-/// Where it is after changes, if that is what is wanted.
+/// Where it is after changes, if that is what is wanted and there is time to try.
 fn attempt(case: &Case, goal: &Goal, now: &[Place], edits: &[Edit]) -> Option<Vec<Place>> {
+    if case.is_late() {
+        return None;
+    }
     let changed = changed(case.cib, edits, case.now_s)?;
     let after = if *goal == Goal::NoWait {
         let explanation = explain::explain(&changed, case.now_s, case.resource)?;
@@ -152,13 +183,13 @@ fn together(case: &Case, explanation: &Explanation, goal: &Goal) -> Option<Remed
         let now = Case { cib: &cib, ..*case };
         let all = proposals(&now, &explanation, goal, 0);
         if !edits.is_empty()
-            && let Some(last) = all
+            && let Some((last, after)) = all
                 .iter()
                 .take(MAX_TRIES)
-                .find(|e| attempt(&now, goal, &before, e).is_some())
+                .find_map(|e| Some((e, attempt(&now, goal, &before, e)?)))
         {
             edits.extend(last.iter().cloned());
-            return Some(only_needed(case, goal, &before, edits));
+            return Some(only_needed(case, goal, &before, Remedy { edits, after }));
         }
         let new = |e: &&Vec<Edit>| !e.is_empty() && !e.iter().any(|edit| edits.contains(edit));
         edits.extend(all.iter().find(new)?.iter().cloned());
@@ -168,19 +199,19 @@ fn together(case: &Case, explanation: &Explanation, goal: &Goal) -> Option<Remed
     None
 }
 
-fn only_needed(case: &Case, goal: &Goal, before: &[Place], mut edits: Vec<Edit>) -> Remedy {
+/// Leaves out what was not needed.
+fn only_needed(case: &Case, goal: &Goal, before: &[Place], mut remedy: Remedy) -> Remedy {
     let mut at = 0;
-    while at < edits.len() && edits.len() > 1 {
-        let mut fewer = edits.clone();
-        fewer.remove(at);
-        if attempt(case, goal, before, &fewer).is_some() {
-            edits = fewer;
+    while at < remedy.edits.len() && remedy.edits.len() > 1 {
+        let mut edits = remedy.edits.clone();
+        edits.remove(at);
+        if let Some(after) = attempt(case, goal, before, &edits) {
+            remedy = Remedy { edits, after };
         } else {
             at += 1;
         }
     }
-    let after = attempt(case, goal, before, &edits).unwrap_or_default();
-    Remedy { edits, after }
+    remedy
 }
 
 /// Changes that might do, the mildest first.
@@ -566,4 +597,39 @@ fn quorum(cib: &Element) -> Vec<Vec<Edit>> {
     edits.push(Edit::Quorum(true));
     // Ignoring the loss of quorum would do too, and may cost the data: it is not proposed.
     vec![edits]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    const STOPPED: &str = r#"<cib><configuration><crm_config><cluster_property_set id="o">
+        <nvpair id="o-s" name="stonith-enabled" value="false"/></cluster_property_set></crm_config>
+        <nodes><node id="1" uname="n1"/></nodes>
+        <resources><primitive id="web" class="ocf" provider="heartbeat" type="Dummy">
+          <meta_attributes id="m"><nvpair id="m-t" name="target-role" value="Stopped"/></meta_attributes>
+        </primitive></resources><constraints/></configuration>
+        <status><node_state id="1" uname="n1" in_ccm="true" crmd="online" join="member" expected="member"/></status>
+        </cib>"#;
+
+    fn search(time: Duration) -> Search {
+        let cib = Element::parse(STOPPED).unwrap();
+        let case = Case {
+            cib: &cib,
+            now_s: 1_000,
+            resource: "web",
+            until: Instant::now() + time,
+        };
+        let explanation = explain::explain(&cib, 1_000, "web").unwrap();
+        find(&case, &explanation, &Goal::Run)
+    }
+
+    #[test]
+    fn a_search_whose_time_is_over_says_so() {
+        let over = search(Duration::ZERO);
+        assert!(over.cut_short && over.remedies.is_empty(), "{over:?}");
+        let done = search(Duration::from_secs(600));
+        assert!(!done.cut_short && !done.remedies.is_empty(), "{done:?}");
+    }
 }

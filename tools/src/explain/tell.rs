@@ -319,9 +319,16 @@ fn blockers(e: &Explanation, on: Option<&str>, output: &mut Output) {
 }
 
 fn remedies(answer: &Answer, cib: &Element, output: &mut Output) {
+    if answer.search.is_none() {
+        return;
+    }
     let wanted = wanted(answer);
-    let Some((first, rest)) = answer.remedies.split_first() else {
-        output.line(&format!("\nNo single change was found {wanted}."));
+    let Some((first, rest)) = answer.remedies().split_first() else {
+        if answer.cut_short() {
+            output.line(&format!("\nNo change was found {wanted} in the time given to the search; --search-time SECONDS gives it more."));
+        } else {
+            output.line(&format!("\nNo single change was found {wanted}."));
+        }
         return;
     };
     output.line(&format!("\nWhat to do {wanted} (tried on a copy)"));
@@ -390,7 +397,7 @@ fn quoted(word: &str) -> String {
 pub(super) fn json(answer: &Answer, cib: &Element) -> String {
     let e = &answer.explanation;
     let remedies: Vec<Value> = answer
-        .remedies
+        .remedies()
         .iter()
         .map(|r| json_remedy(r, cib))
         .collect();
@@ -407,6 +414,7 @@ pub(super) fn json(answer: &Answer, cib: &Element) -> String {
         "promotion": e.promotion.iter().map(json_node).collect::<Vec<_>>(),
         "goal": wanted(answer),
         "remedies": remedies,
+        "search_cut_short": answer.cut_short(),
     });
     if let Some(object) = value.as_object_mut() {
         if let Some(member) = &e.member {
@@ -518,7 +526,10 @@ pub(super) fn xml(answer: &Answer, cib: &Element) -> Element {
     for row in &e.promotion {
         out.push(xml_node("promotion", row));
     }
-    for remedy in &answer.remedies {
+    if answer.cut_short() {
+        out.set_attr("search-cut-short", "true");
+    }
+    for remedy in answer.remedies() {
         let mut element = Element::new("remedy");
         for edit in &remedy.edits {
             let mut step = Element::new("step").with_attr("if", edit.to_string());
