@@ -1,5 +1,7 @@
 //! Chooses a node for every primitive and group: what nodes offer, what resources prefer, and who goes first.
 
+use std::cmp::Reverse;
+
 use crate::{
     colocation,
     explain::record,
@@ -480,6 +482,13 @@ pub(crate) fn sort_table(
     };
     // As few nodes as possible: neither load nor where it is now counts.
     let balances = c.options.placement != Placement::Minimal;
+    if c.options.placement == Placement::Default && c.node_order.len() == c.nodes.len() {
+        let key = |node: NodeIx| {
+            let n = &c.nodes[node];
+            (Reverse(score(node)), n.placed, active != Some(node), n.rank)
+        };
+        return nodes.sort_by_cached_key(|node| key(*node));
+    }
     nodes.sort_by(|a, b| {
         score(*b)
             .cmp(&score(*a))
