@@ -307,6 +307,7 @@ impl Start<'_> {
             clock: self.machine.clock.clone(),
             network: self.machine.network.clone(),
             work: self.machine.work,
+            remembered: crate::schedule::Remembered::default(),
             events: self.events.clone(),
         };
         let driver = tokio::spawn(Driver::new(node, effects).run(queue));

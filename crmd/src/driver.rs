@@ -129,6 +129,8 @@ pub(crate) struct Effects {
     pub(crate) network: Arc<dyn Network>,
     /// Who decides, beside us.
     pub(crate) work: Work,
+    /// What the decision before left.
+    pub(crate) remembered: schedule::Remembered,
 }
 
 /// Owns the core.
@@ -263,7 +265,8 @@ impl Driver {
             }
             Command::KillAgent { exec } => effects.agents.kill(exec),
             Command::Schedule { run, cib, now_s } => {
-                schedule::run(effects.work, effects.events.clone(), run, cib, now_s);
+                let (events, known) = (effects.events.clone(), effects.remembered.clone());
+                schedule::run(effects.work, events, known, run, cib, now_s);
             }
             Command::Fence(order) => effects.fencing.execute(order),
             Command::Reply { client, response } => {

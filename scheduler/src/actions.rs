@@ -1,6 +1,6 @@
 //! Makes actions and keeps their first properties: settings, whether they can run, what a start needs.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     fencing,
@@ -274,7 +274,7 @@ pub(crate) fn find_op(
 }
 
 /// Settings of an operation, from a cache.
-pub(crate) fn op_meta(c: &mut Cluster, rsc: RscIx, task: Task, interval_ms: u32) -> Rc<OpMeta> {
+pub(crate) fn op_meta(c: &mut Cluster, rsc: RscIx, task: Task, interval_ms: u32) -> Arc<OpMeta> {
     let known = c.rscs[rsc]
         .op_meta
         .iter()
@@ -285,7 +285,7 @@ pub(crate) fn op_meta(c: &mut Cluster, rsc: RscIx, task: Task, interval_ms: u32)
     let shared = first_instance(c, rsc).map(|first| op_meta(c, first, task, interval_ms));
     let meta = shared.unwrap_or_else(|| {
         let found = find_op(c, rsc, task.text(), interval_ms, true);
-        Rc::new(read_op_meta(c, rsc, found, task.text(), interval_ms))
+        Arc::new(read_op_meta(c, rsc, found, task.text(), interval_ms))
     });
     c.rscs[rsc].op_meta.push((task, interval_ms, meta.clone()));
     meta
@@ -314,6 +314,7 @@ pub(crate) fn read_op_meta(
     name: &str,
     interval_ms: u32,
 ) -> OpMeta {
+    let told = c.problems.len();
     let ops = c.rscs[rsc].ops.clone();
     let op = found.and_then(|at| ops.get(at));
     let mut meta = raw_meta(c, rsc, op, name, interval_ms);
@@ -341,6 +342,9 @@ pub(crate) fn read_op_meta(
         .get("priority")
         .and_then(|v| score::parse(v))
         .unwrap_or(0);
+    if let Some(recall) = c.recall.as_mut().filter(|_| c.problems.len() > told) {
+        recall.operations_told = true;
+    }
     OpMeta {
         meta,
         params,

@@ -1,5 +1,7 @@
 //! Chooses a node for every primitive and group: what nodes offer, what resources prefer, and who goes first.
 
+use std::cmp::Reverse;
+
 use crate::{
     colocation,
     explain::record,
@@ -396,34 +398,28 @@ fn primitive(
 fn best_node(c: &mut Cluster, rsc: RscIx, prefer: Option<NodeIx>, stop_if_fail: bool) -> bool {
     let roomiest = utilization::ban_full(c, rsc);
     let prefer = prefer.or(roomiest);
-    let nodes = sorted_nodes(c, rsc);
+    let first = first_node(c, rsc);
     let score_of =
         |c: &Cluster, node: NodeIx| c.rscs[rsc].allowed.get(node).map_or(-INFINITY, |e| e.score);
     let mut chosen = None;
-    if let (Some(prefer), Some(first)) = (prefer, nodes.first()) {
+    if let (Some(prefer), Some(first)) = (prefer, first) {
         let known = c.rscs[rsc].allowed.get(prefer).is_some();
-        let worse = score_of(c, prefer) < score_of(c, *first);
+        let worse = score_of(c, prefer) < score_of(c, first);
         if known && !worse && available(c, rsc, prefer, true, false) {
             chosen = Some(prefer);
         }
     }
     if chosen.is_none() {
-        chosen = nodes.first().copied();
+        chosen = first;
         let unique_instance = c.rscs[rsc]
             .parent
             .is_some_and(|p| c.rscs[p].kind == Kind::Clone && c.rscs[p].unique);
         if let Some(best) =
             chosen.filter(|best| !unique_instance && score_of(c, *best) > 0 && c.can_run(*best))
             && let Some(running) = c.current_node(rsc).filter(|n| c.can_run(*n))
+            && score_of(c, running) == score_of(c, best)
         {
-            let top = score_of(c, best);
-            let as_good = nodes
-                .iter()
-                .take_while(|n| score_of(c, **n) == top)
-                .any(|n| *n == running);
-            if as_good {
-                chosen = Some(running);
-            }
+            chosen = Some(running);
         }
     }
     place(c, rsc, chosen, false, stop_if_fail);
@@ -464,6 +460,47 @@ pub(crate) fn sorted_nodes(c: &Cluster, rsc: RscIx) -> Vec<NodeIx> {
     nodes
 }
 
+/// The best of [`sorted_nodes`].
+fn first_node(c: &Cluster, rsc: RscIx) -> Option<NodeIx> {
+    if !ranks(c) {
+        return sorted_nodes(c, rsc).first().copied();
+    }
+    let (active, table) = (c.current_node(rsc), &c.rscs[rsc].allowed);
+    table
+        .nodes()
+        .min_by_key(|node| key(c, table, active, *node))
+}
+
+/// Whether a key tells how good a node is: load is a number, and the nodes' names have been sorted.
+fn ranks(c: &Cluster) -> bool {
+    c.options.placement == Placement::Default && c.node_order.len() == c.nodes.len()
+}
+
+/// The smaller, the better the node.
+fn key(
+    c: &Cluster,
+    table: &crate::model::NodeTable,
+    active: Option<NodeIx>,
+    node: NodeIx,
+) -> impl Ord + use<> {
+    let n = &c.nodes[node];
+    (
+        Reverse(sort_score(c, table, node)),
+        n.placed,
+        active != Some(node),
+        n.rank,
+    )
+}
+
+/// What a node scores when nodes are sorted: where nothing may run is last.
+fn sort_score(c: &Cluster, table: &crate::model::NodeTable, node: NodeIx) -> i32 {
+    if c.can_run(node) {
+        table.get(node).map_or(-INFINITY, |e| e.score)
+    } else {
+        -INFINITY
+    }
+}
+
 /// Sorts nodes by the scores of a table, then by room and load, then by name.
 pub(crate) fn sort_table(
     c: &Cluster,
@@ -471,13 +508,10 @@ pub(crate) fn sort_table(
     nodes: &mut [NodeIx],
     active: Option<NodeIx>,
 ) {
-    let score = |node: NodeIx| {
-        if c.can_run(node) {
-            table.get(node).map_or(-INFINITY, |e| e.score)
-        } else {
-            -INFINITY
-        }
-    };
+    if ranks(c) {
+        return nodes.sort_by_cached_key(|node| key(c, table, active, *node));
+    }
+    let score = |node: NodeIx| sort_score(c, table, node);
     // As few nodes as possible: neither load nor where it is now counts.
     let balances = c.options.placement != Placement::Minimal;
     nodes.sort_by(|a, b| {

@@ -1,6 +1,6 @@
 //! Notices changed configuration: recurring operations to cancel, parameters that need a reload or a restart.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use cib::Element;
 use indexmap::IndexMap;
@@ -19,7 +19,7 @@ pub(crate) fn check(c: &mut Cluster) {
     let Some(status) = cib.child("status") else {
         return;
     };
-    let by_name = by_name(c);
+    let by_name = std::cell::OnceCell::new();
     for state in status.children_named("node_state") {
         let Some(node) = state.id().and_then(|id| c.node_ids.get(id)).copied() else {
             continue;
@@ -27,21 +27,46 @@ pub(crate) fn check(c: &mut Cluster) {
         if !c.can_run(node) && !c.nodes[node].maintenance {
             continue;
         }
-        let resources = state.child("lrm").and_then(|l| l.child("lrm_resources"));
-        for xml in resources
-            .iter()
-            .flat_map(|r| r.children())
-            .filter(|x| x.is(word::LRM_RESOURCE))
-        {
-            let Some(named) = xml.id().and_then(|id| by_name.get(id)) else {
+        let Some(resources) = state.child("lrm").and_then(|l| l.child("lrm_resources")) else {
+            continue;
+        };
+        let key = state.id().unwrap_or("");
+        let mut known = match &mut c.recall {
+            Some(recall) => recall.histories.remove(key).unwrap_or_default(),
+            None => Vec::new(),
+        };
+        let mut next = known.iter_mut().peekable();
+        for xml in resources.children() {
+            let mut history = next.next_if(|h| h.xml.ptr_eq(xml));
+            if history.is_none() && !xml.is(word::LRM_RESOURCE) {
+                continue;
+            }
+            if history.as_ref().is_some_and(|h| h.is_settled(c, node)) {
+                continue;
+            }
+            let named = xml
+                .id()
+                .and_then(|id| by_name.get_or_init(|| by_name_of(c)).get(id));
+            let Some(named) = named else {
                 continue;
             };
+            let (mut ran, mut changed) = (false, false);
             for rsc in named {
                 // What has no operations has no history.
                 if concerns(c, *rsc, node, xml) && xml.children().any(|x| x.is(word::LRM_RSC_OP)) {
-                    check_resource(c, *rsc, node, xml);
+                    changed |= check_resource(c, *rsc, node, xml);
+                    ran = true;
                 }
             }
+            if let Some(history) = history
+                .as_mut()
+                .filter(|h| !changed && h.resource().is_some())
+            {
+                history.settle(c, node, ran);
+            }
+        }
+        if let Some(recall) = &mut c.recall {
+            recall.histories.insert(key.to_owned(), known);
         }
     }
 }
@@ -53,7 +78,7 @@ fn concerns(c: &Cluster, rsc: RscIx, node: NodeIx, xml: &Element) -> bool {
 }
 
 /// Primitives by their ids, and by the names they have in histories.
-fn by_name(c: &Cluster) -> IndexMap<String, Vec<RscIx>> {
+fn by_name_of(c: &Cluster) -> IndexMap<String, Vec<RscIx>> {
     let mut out: IndexMap<String, Vec<RscIx>> = IndexMap::with_capacity(c.rscs.len());
     for (ix, r) in c.rscs.iter().enumerate() {
         if r.kind != Kind::Primitive {
@@ -67,7 +92,8 @@ fn by_name(c: &Cluster) -> IndexMap<String, Vec<RscIx>> {
     out
 }
 
-fn check_resource(c: &mut Cluster, rsc: RscIx, node: NodeIx, xml: &Element) {
+/// Compares a history with the configuration. Whether they differ.
+fn check_resource(c: &mut Cluster, rsc: RscIx, node: NodeIx, xml: &Element) -> bool {
     if c.rscs[rsc].removed {
         let top = c.uber_parent(rsc, false);
         let anonymous = c.rscs[top].kind == Kind::Clone && !c.rscs[top].unique;
@@ -75,15 +101,16 @@ fn check_resource(c: &mut Cluster, rsc: RscIx, node: NodeIx, xml: &Element) {
         if !anonymous {
             create::clean_up(c, rsc, node, false);
         }
-        return;
+        return true;
     }
     if !c.rscs[rsc].running_on.contains(&node) {
         if agent_changed(c, rsc, xml) {
             create::clean_up(c, rsc, node, false);
         }
-        return;
+        return true;
     }
-    if agent_changed(c, rsc, xml) {
+    let mut changed = agent_changed(c, rsc, xml);
+    if changed {
         actions::stop(c, rsc, node, false);
         c.rscs[rsc].start_pending = true;
         create::clean_up(c, rsc, node, false);
@@ -97,7 +124,7 @@ fn check_resource(c: &mut Cluster, rsc: RscIx, node: NodeIx, xml: &Element) {
     ops.sort_by_key(|op| call(op));
     let started = history_ops::live_from(xml);
     let Some(from) = started else {
-        return;
+        return changed;
     };
     for op in ops {
         let name = op.attr("operation").unwrap_or("");
@@ -107,15 +134,19 @@ fn check_resource(c: &mut Cluster, rsc: RscIx, node: NodeIx, xml: &Element) {
         }
         if interval_ms > 0 && (c.rscs[rsc].maintenance || c.nodes[node].maintenance) {
             schedule_cancel(c, rsc, node, op, name, interval_ms);
+            changed = true;
         } else if (interval_ms > 0
             || matches!(name, "monitor" | "start" | "promote" | "migrate_from"))
             && check_op(c, rsc, node, op, name, interval_ms)
-            && failures::count(c, rsc, node, true).count > 0
         {
-            // What failed as it was may succeed as it is now.
-            actions::clear_failcount(c, rsc, node, "action definition changed");
+            changed = true;
+            if failures::count(c, rsc, node, true).count > 0 {
+                // What failed as it was may succeed as it is now.
+                actions::clear_failcount(c, rsc, node, "action definition changed");
+            }
         }
     }
+    changed
 }
 
 fn interval_ms(op: &Element) -> u32 {
@@ -307,14 +338,14 @@ pub(crate) fn params_changed(c: &mut Cluster, rsc: RscIx, node: NodeIx, op: &Ele
 }
 
 /// Settings of an operation as a history names it.
-fn settings(c: &mut Cluster, rsc: RscIx, name: &str, interval_ms: u32) -> Rc<OpMeta> {
+fn settings(c: &mut Cluster, rsc: RscIx, name: &str, interval_ms: u32) -> Arc<OpMeta> {
     let task = Task::parse(name);
     // What the failure of a connection calls for depends on whether it is managed, which may still change.
     if task.text() == name && !c.rscs[rsc].is_remote {
         return actions::op_meta(c, rsc, task, interval_ms);
     }
     let found = actions::find_op(c, rsc, name, interval_ms, true);
-    Rc::new(actions::read_op_meta(c, rsc, found, name, interval_ms))
+    Arc::new(actions::read_op_meta(c, rsc, found, name, interval_ms))
 }
 
 /// Parameters an operation's digest is made of.

@@ -245,7 +245,7 @@ pub fn show_score(score: i32) -> String {
 /// `None`: there is no such resource.
 #[must_use]
 pub fn explain(cib: &Element, now_s: i64, resource: &str) -> Option<Explanation> {
-    let mut c = read_for(cib, now_s, true);
+    let mut c = read_for(cib, now_s, true, None);
     decide(&mut c);
     produce::build(&mut c, false);
     let rsc = constraints::find(&c, resource)?;
@@ -280,7 +280,7 @@ pub fn idle(cib: &Element, now_s: i64) -> Vec<Explanation> {
 }
 
 fn those(cib: &Element, now_s: i64, wanted: impl Fn(&Cluster, RscIx) -> bool) -> Vec<Explanation> {
-    let mut c = read_for(cib, now_s, true);
+    let mut c = read_for(cib, now_s, true, None);
     decide(&mut c);
     produce::build(&mut c, false);
     let plan = report::transition(&mut c);

@@ -1,6 +1,6 @@
 //! Fail counts: how often a resource failed on a node, and when that is forgotten.
 
-use std::{ops::Bound, rc::Rc};
+use std::{ops::Bound, sync::Arc};
 
 use cib::Element;
 
@@ -86,7 +86,7 @@ fn matches(rest: &str, name: &str, unique: bool) -> bool {
 
 /// Whether a failure on the node blocks the resource for good (`on-fail=block`): such counts do not expire.
 fn failure_blocks(c: &mut Cluster, rsc: RscIx, node: NodeIx) -> bool {
-    let ops: Rc<_> = c.rscs[rsc].ops.clone();
+    let ops: Arc<_> = c.rscs[rsc].ops.clone();
     let blocking: Vec<(String, u32)> = ops
         .iter()
         .filter(|op| {

@@ -1,5 +1,6 @@
 //! Reads operation histories: what each resource is doing on a node, and what went wrong there.
 
+pub(crate) mod digested;
 mod entry;
 mod find;
 mod migration;
@@ -123,6 +124,16 @@ pub(crate) fn unpack_node(c: &mut Cluster, node: NodeIx, state: &Element) {
     else {
         return;
     };
+    if let Some(mut recall) = c.recall.take() {
+        let key = state.id().unwrap_or("");
+        let known = recall.known_before(key);
+        c.recall = Some(recall);
+        let known = digested::unpack_node(c, node, resources, known);
+        if let Some(recall) = &mut c.recall {
+            recall.histories.insert(key.to_owned(), known);
+        }
+        return;
+    }
     let mut removed_containers = Vec::new();
     for xml in resources.children().filter(|x| x.is(word::LRM_RESOURCE)) {
         if let Some(rsc) = unpack_resource(c, node, xml)
@@ -153,15 +164,27 @@ fn link_removed_filler(c: &mut Cluster, rsc: RscIx, xml: &Element) {
 
 fn unpack_resource(c: &mut Cluster, node: NodeIx, xml: &Element) -> Option<RscIx> {
     let id = xml.id()?;
-    let mut entries = read_entries(xml);
+    let entries = read_entries(xml);
     let lock = xml.attr("shutdown-lock").and_then(score::leading_integer);
     if entries.is_empty() && lock.is_none() {
         return None;
     }
     let found = find::resource(c, node, id);
+    unpack_entries(c, node, xml, entries, found)
+}
+
+/// Takes the entries of a history into account, which is that of the resource that was `found`.
+fn unpack_entries(
+    c: &mut Cluster,
+    node: NodeIx,
+    xml: &Element,
+    mut entries: Vec<Entry>,
+    found: Option<RscIx>,
+) -> Option<RscIx> {
     if entries.is_empty() && found.is_none() {
         return None;
     }
+    let lock = xml.attr("shutdown-lock").and_then(score::leading_integer);
     let rsc = match found {
         Some(rsc) => rsc,
         None => find::create_removed(c, xml),
@@ -186,7 +209,13 @@ fn unpack_resource(c: &mut Cluster, node: NodeIx, xml: &Element) -> Option<RscIx
     }
     let (start, stop) = active_since(&entries);
     process_recurring(c, rsc, node, &entries, start, stop);
-    state::process(c, rsc, node, state.on_fail);
+    conclude(c, rsc, node, state.on_fail, saved_role);
+    Some(rsc)
+}
+
+/// Draws the conclusions from a history of which `role` and `next_role` are known.
+fn conclude(c: &mut Cluster, rsc: RscIx, node: NodeIx, on_fail: OnFail, saved_role: Role) {
+    state::process(c, rsc, node, on_fail);
     if let Some(wanted) = target_role(c, rsc) {
         let next = c.rscs[rsc].next_role;
         if next == Role::Unknown || wanted < next {
@@ -196,7 +225,6 @@ fn unpack_resource(c: &mut Cluster, node: NodeIx, xml: &Element) -> Option<RscIx
     if saved_role > c.rscs[rsc].role {
         c.rscs[rsc].role = saved_role;
     }
-    Some(rsc)
 }
 
 fn read_entries(resource: &Element) -> Vec<Entry<'_>> {
@@ -441,6 +469,9 @@ fn active_since(entries: &[Entry]) -> (i64, i64) {
 }
 
 fn target_role(c: &mut Cluster, rsc: RscIx) -> Option<Role> {
+    if !c.rscs[rsc].has_target_role {
+        return None;
+    }
     let text = c.rscs[rsc].meta.get("target-role")?.clone();
     if text.eq_ignore_ascii_case("started") || text.eq_ignore_ascii_case("default") {
         return None;

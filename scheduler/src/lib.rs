@@ -20,6 +20,7 @@ pub mod history;
 mod history_ops;
 mod instances;
 mod lint;
+mod memory;
 mod migration;
 mod model;
 mod names;
@@ -48,6 +49,7 @@ pub mod view;
 
 pub use dates::parse_moment;
 pub use lint::lint;
+pub use memory::Memory;
 pub use report::Planned;
 pub use run::{Asked, Reading, Run, run, run_with};
 pub use simulate::{Executed, Failing, Step, count_failure, simulate, simulate_with, updated};
@@ -104,7 +106,17 @@ pub fn named_values(
 /// Runs the scheduler for the moment `now_s` (seconds since the epoch).
 #[must_use]
 pub fn schedule(cib: &Element, now_s: i64) -> Decision {
-    let run = run(cib, now_s, false);
+    decision(run(cib, now_s, false))
+}
+
+/// As [`schedule`], with what was kept from the run before: what has not changed since is not read again. For daemons,
+/// which decide again and again on documents that share most of their memory.
+#[must_use]
+pub fn schedule_again(cib: &Element, now_s: i64, memory: &mut Memory) -> Decision {
+    decision(run::run_again(cib, now_s, memory))
+}
+
+fn decision(run: Run) -> Decision {
     Decision {
         recheck_at_s: run.graph.recheck_at_s,
         graph: run.graph,

@@ -3,7 +3,7 @@
 
 mod action;
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{collections::BTreeMap, rc::Rc, sync::Arc};
 
 use cib::Element;
 use indexmap::IndexMap;
@@ -162,6 +162,8 @@ pub(crate) struct Node {
     pub(crate) history_unpacked: bool,
     /// The inside of a bundle's container, for its own resource only.
     pub(crate) bundle: bool,
+    /// Place among all nodes by name; of names that compare equal, the same.
+    pub(crate) rank: usize,
     pub(crate) health: i32,
     /// Resources placed there by this run.
     pub(crate) placed: usize,
@@ -277,16 +279,16 @@ pub(crate) struct Rsc {
     /// Name in the operation history: the id without the number of an instance.
     pub(crate) history_id: Option<String>,
     pub(crate) xml: Option<Element>,
-    pub(crate) ops: Rc<Vec<OpDef>>,
+    pub(crate) ops: Arc<Vec<OpDef>>,
     pub(crate) kind: Kind,
     pub(crate) parent: Option<RscIx>,
     pub(crate) children: Vec<RscIx>,
-    pub(crate) class: Rc<str>,
-    pub(crate) provider: Option<Rc<str>>,
-    pub(crate) agent: Rc<str>,
-    pub(crate) meta: Rc<BTreeMap<String, String>>,
-    pub(crate) utilization: Rc<BTreeMap<String, i64>>,
-    pub(crate) params: Option<Rc<BTreeMap<String, String>>>,
+    pub(crate) class: Arc<str>,
+    pub(crate) provider: Option<Arc<str>>,
+    pub(crate) agent: Arc<str>,
+    pub(crate) meta: Arc<BTreeMap<String, String>>,
+    pub(crate) utilization: Arc<BTreeMap<String, i64>>,
+    pub(crate) params: Option<Arc<BTreeMap<String, String>>>,
     pub(crate) params_by_rule: bool,
     pub(crate) clone: CloneSettings,
     pub(crate) bundle: Option<Box<BundleSettings>>,
@@ -301,6 +303,8 @@ pub(crate) struct Rsc {
     pub(crate) requires: Requires,
     pub(crate) remote_reconnect_ms: u32,
 
+    /// A role is configured for it (its meta-attributes say which).
+    pub(crate) has_target_role: bool,
     pub(crate) managed: bool,
     pub(crate) blocked: bool,
     pub(crate) failed: bool,
@@ -364,7 +368,7 @@ pub(crate) struct Rsc {
     pub(crate) with_this: Vec<usize>,
     pub(crate) locations: Vec<usize>,
     pub(crate) tickets: Vec<usize>,
-    pub(crate) op_meta: Vec<(Task, u32, Rc<OpMeta>)>,
+    pub(crate) op_meta: Vec<(Task, u32, Arc<OpMeta>)>,
     /// Monitors whose failure expired: node, operation, interval.
     pub(crate) monitors_to_renew: Vec<(NodeIx, String, u32)>,
 }
@@ -485,6 +489,8 @@ pub(crate) struct Cluster<'a> {
     pub(crate) explain: Option<Box<crate::explain::record::Recorder>>,
     /// Private parameters are not known.
     pub(crate) blotted: bool,
+    /// What is known from earlier runs.
+    pub(crate) recall: Option<Box<crate::memory::Recall>>,
     pub(crate) have_fence_device: bool,
     pub(crate) unfencing: bool,
     pub(crate) have_remote: bool,
@@ -493,8 +499,9 @@ pub(crate) struct Cluster<'a> {
     /// Failures whose operations cannot be compared with the configuration yet.
     pub(crate) compare_later: Vec<(RscIx, NodeIx, Element)>,
     pub(crate) failed_ops: Vec<(RscIx, NodeIx, Element)>,
+    /// Nodes by name.
     pub(crate) node_order: Vec<NodeIx>,
-    pub(crate) rsc_defaults: Rc<BTreeMap<String, String>>,
+    pub(crate) rsc_defaults: Arc<BTreeMap<String, String>>,
     pub(crate) stop_needed: Vec<RscIx>,
 }
 

@@ -14,6 +14,12 @@ pub(crate) fn schedule(c: &mut Cluster) {
             crate::instances::sort_by_number(c, clone);
         }
     }
+    let open: Vec<RscIx> = c
+        .top
+        .iter()
+        .copied()
+        .filter(|rsc| !known_everywhere(c, *rsc))
+        .collect();
     for at in 0..c.node_order.len() {
         let node = c.node_order[at];
         let n = &c.nodes[node];
@@ -26,9 +32,19 @@ pub(crate) fn schedule(c: &mut Cluster) {
         if n.unclean || !n.probes {
             continue;
         }
-        for at in 0..c.top.len() {
-            probe(c, c.top[at], node);
+        for rsc in open.iter().copied() {
+            probe(c, rsc, node);
         }
+    }
+}
+
+/// Whether histories say of each node what a resource does there.
+fn known_everywhere(c: &Cluster, rsc: RscIx) -> bool {
+    let r = &c.rscs[rsc];
+    match r.kind {
+        Kind::Primitive => r.known_on.len() >= c.nodes.len(),
+        Kind::Group => r.children.iter().all(|member| known_everywhere(c, *member)),
+        Kind::Clone | Kind::Bundle => false,
     }
 }
 

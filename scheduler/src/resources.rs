@@ -1,6 +1,6 @@
 //! Reads the resources of the configuration into the tables: templates, primitives, groups and clones.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use cib::Element;
 
@@ -61,7 +61,7 @@ fn read_defaults(c: &mut Cluster) {
             &mut defaults,
         );
     }
-    c.rsc_defaults = Rc::new(defaults);
+    c.rsc_defaults = Arc::new(defaults);
 }
 
 /// Adds one resource with everything inside it. `number`: the instance of a clone it belongs to.
@@ -182,14 +182,14 @@ fn unpack_common(c: &mut Cluster, ix: RscIx, xml: &Element, copy: bool) {
     if copy {
         share_with_first_instance(c, ix);
     } else {
-        let agent: Rc<str> = xml.attr("type").unwrap_or("").into();
+        let agent: Arc<str> = xml.attr("type").unwrap_or("").into();
         let r = &mut c.rscs[ix];
         r.class = xml.attr("class").unwrap_or("").into();
         r.provider = xml.attr("provider").map(Into::into);
         r.agent = agent;
         let meta = read_meta(c, ix, xml);
-        c.rscs[ix].meta = Rc::new(meta);
-        c.rscs[ix].ops = Rc::new(read_ops(c, xml));
+        c.rscs[ix].meta = Arc::new(meta);
+        c.rscs[ix].ops = Arc::new(read_ops(c, xml));
         let mut utilization = BTreeMap::new();
         let ctx = Context {
             now_s: c.now_s,
@@ -204,7 +204,7 @@ fn unpack_common(c: &mut Cluster, ix: RscIx, xml: &Element, copy: bool) {
             &mut c.recheck,
             &mut utilization,
         );
-        c.rscs[ix].utilization = Rc::new(nodes::numbers(&utilization));
+        c.rscs[ix].utilization = Arc::new(nodes::numbers(&utilization));
         c.rscs[ix].params_by_rule = nvpairs::has_rules(&c.ids, xml, "instance_attributes");
     }
     let r = &mut c.rscs[ix];
@@ -312,6 +312,7 @@ fn read_settings(c: &mut Cluster, ix: RscIx) {
     let requires = requirement(c, ix, text("requires"));
     let has_container = text("container").is_some() || text("remote-node").is_some();
     let r = &mut c.rscs[ix];
+    r.has_target_role = text("target-role").is_some();
     r.maintenance = maintenance;
     r.managed = !maintenance && flag("is-managed", true);
     r.notify = flag("notify", false);
@@ -496,7 +497,7 @@ fn unpack_clone(c: &mut Cluster, ix: RscIx, xml: &Element) {
         .or_insert_with(|| "1".to_owned());
     meta.insert("globally-unique".to_owned(), unique.to_string());
     meta.insert("clone-node-max".to_owned(), settings.node_max.to_string());
-    r.meta = Rc::new(meta);
+    r.meta = Arc::new(meta);
     r.clone = settings;
     r.migratable = score::is_true(r.meta.get("allow-migrate").map(String::as_str));
     for number in 0..c.rscs[ix].clone.max.max(1) {
@@ -650,7 +651,7 @@ pub(crate) fn params(
     c: &mut Cluster,
     ix: RscIx,
     node: Option<usize>,
-) -> Rc<BTreeMap<String, String>> {
+) -> Arc<BTreeMap<String, String>> {
     if let Some(known) = &c.rscs[ix].params {
         return known.clone();
     }
@@ -677,7 +678,7 @@ pub(crate) fn params(
             out.entry(name.clone()).or_insert_with(|| value.clone());
         }
     }
-    let out = Rc::new(out);
+    let out = Arc::new(out);
     let parent_by_rule = c.rscs[ix].parent.is_some_and(|p| c.rscs[p].params_by_rule);
     if !c.rscs[ix].params_by_rule && !parent_by_rule {
         c.rscs[ix].params = Some(out.clone());

@@ -9,6 +9,7 @@ use crate::{
     assign, changes, constraints, create, explain, fencing,
     graph::Graph,
     history_ops,
+    memory::{self, Memory, Recall},
     model::Cluster,
     nodes::{self, section},
     nvpairs::{self, Ids},
@@ -68,7 +69,15 @@ pub fn run(cib: &Element, now_s: i64, trace: bool) -> Run {
 /// Runs the scheduler for a moment and writes down what is asked for.
 #[must_use]
 pub fn run_with(cib: &Element, now_s: i64, asked: Asked) -> Run {
-    finish(read_for(cib, now_s, asked.reasons), asked)
+    finish(read_for(cib, now_s, asked.reasons, None), asked).0
+}
+
+/// Runs the scheduler with what was kept from an earlier run, and keeps what the next can use.
+pub(crate) fn run_again(cib: &Element, now_s: i64, memory: &mut Memory) -> Run {
+    let recall = Box::new(memory.recall(cib));
+    let (run, mut c) = finish(read_for(cib, now_s, false, Some(recall)), Asked::default());
+    memory.keep(&mut c);
+    run
 }
 
 /// A CIB that has been read for one moment: to be looked at, and then decided on without reading it again.
@@ -90,35 +99,42 @@ impl<'a> Reading<'a> {
     /// Runs the scheduler and writes down what is asked for.
     #[must_use]
     pub fn decide(self, asked: Asked) -> Run {
-        finish(self.0, asked)
+        finish(self.0, asked).0
     }
 }
 
-fn finish(mut c: Cluster, asked: Asked) -> Run {
+fn finish(mut c: Cluster, asked: Asked) -> (Run, Cluster) {
     c.blotted = asked.blotted;
     c.trace = asked.scores.then(Vec::new);
     c.utilization_trace = asked.utilization.then(Vec::new);
     decide(&mut c);
     let graph = produce::build(&mut c, !asked.no_actions);
     let plan = report::transition(&mut c);
-    Run {
+    let run = Run {
         graph,
         transition_summary: plan.iter().map(|p| p.line(0, 0)).collect(),
         plan,
-        problems: c.problems,
-        scores: c.trace.unwrap_or_default(),
-        score_sums: c.explain.map(|r| r.lines).unwrap_or_default(),
-        utilization: c.utilization_trace.unwrap_or_default(),
-    }
+        problems: std::mem::take(&mut c.problems),
+        scores: c.trace.take().unwrap_or_default(),
+        score_sums: c.explain.take().map(|r| r.lines).unwrap_or_default(),
+        utilization: c.utilization_trace.take().unwrap_or_default(),
+    };
+
+    (run, c)
 }
 
 /// Reads configuration and status.
 pub(crate) fn read(cib: &Element, now_s: i64) -> Cluster<'_> {
-    read_for(cib, now_s, false)
+    read_for(cib, now_s, false, None)
 }
 
 /// As [`read`]; `reasons`: writes down why scores are what they are.
-pub(crate) fn read_for(cib: &Element, now_s: i64, reasons: bool) -> Cluster<'_> {
+pub(crate) fn read_for(
+    cib: &Element,
+    now_s: i64,
+    reasons: bool,
+    recall: Option<Box<Recall>>,
+) -> Cluster<'_> {
     let ids = Ids::new(cib);
     let mut recheck = Recheck::default();
     let mut problems = Vec::new();
@@ -146,12 +162,17 @@ pub(crate) fn read_for(cib: &Element, now_s: i64, reasons: bool) -> Cluster<'_> 
         // Nothing was started yet that fencing would have to end.
         c.options.no_quorum = NoQuorum::Stop;
     }
-    nodes::unpack(&mut c);
-    nodes::unpack_remote(&mut c);
-    mark_dc(&mut c);
-    nodes::add_builtin_attributes(&mut c);
-    constraints::unpack_tags(&mut c);
-    resources::unpack(&mut c);
+    c.recall = recall;
+    if !memory::restore(&mut c) {
+        nodes::unpack(&mut c);
+        nodes::unpack_remote(&mut c);
+        mark_dc(&mut c);
+        nodes::add_builtin_attributes(&mut c);
+        constraints::unpack_tags(&mut c);
+        resources::unpack(&mut c);
+        memory::store(&mut c);
+    }
+
     if reasons {
         explain::record::begin(&mut c);
     }
@@ -161,6 +182,17 @@ pub(crate) fn read_for(cib: &Element, now_s: i64, reasons: bool) -> Cluster<'_> 
     c.node_order = (0..c.nodes.len()).collect();
     let mut order = std::mem::take(&mut c.node_order);
     order.sort_by(|a, b| crate::names::compare(&c.nodes[*a].name, &c.nodes[*b].name));
+    let mut rank = 0;
+    for (at, node) in order.iter().copied().enumerate() {
+        let same = |before: usize| {
+            let before = &c.nodes[order[before]].name;
+            crate::names::compare(before, &c.nodes[node].name).is_eq()
+        };
+        if !at.checked_sub(1).is_some_and(same) {
+            rank = at;
+        }
+        c.nodes[node].rank = rank;
+    }
     c.node_order = order;
     c
 }
@@ -228,6 +260,7 @@ impl<'a> Cluster<'a> {
             utilization_trace: None,
             explain: None,
             blotted: false,
+            recall: None,
             have_fence_device: false,
             unfencing: false,
             have_remote: false,

@@ -292,7 +292,7 @@ fn make_replica(
         replica.remote = remote;
         replica.node = Some(node);
         if let Some(address) = address {
-            let meta = std::rc::Rc::make_mut(&mut c.rscs[child].meta);
+            let meta = std::sync::Arc::make_mut(&mut c.rscs[child].meta);
             meta.insert("external-ip".to_owned(), address.to_owned());
         }
         c.rscs[bundle].children.extend(remote);

@@ -1,6 +1,6 @@
 //! What one history entry says: what its result means for the operation, and what that means for the resource.
 
-use std::rc::Rc;
+use std::sync::Arc;
 
 use super::{Entry, State, exec, migration, ocf};
 use crate::{
@@ -61,7 +61,7 @@ fn failure<'e>(
     if entry.status == exec::NOT_INSTALLED {
         if op.on_fail == OnFail::Ignore {
             // An agent that is missing cannot be ignored.
-            op = Rc::new(OpMeta {
+            op = Arc::new(OpMeta {
                 on_fail: OnFail::Ban,
                 ..(*op).clone()
             });
@@ -331,13 +331,13 @@ fn failed_demote(c: &mut Cluster, rsc: RscIx, entry: &Entry, op: &OpMeta) {
     }
 }
 
-fn settings(c: &mut Cluster, rsc: RscIx, entry: &Entry) -> Rc<OpMeta> {
+fn settings(c: &mut Cluster, rsc: RscIx, entry: &Entry) -> Arc<OpMeta> {
     if entry.task != Task::Other {
         return actions::op_meta(c, rsc, entry.task, entry.interval_ms);
     }
     let found = actions::find_op(c, rsc, entry.name, entry.interval_ms, true);
     let meta = actions::read_op_meta(c, rsc, found, entry.name, entry.interval_ms);
-    Rc::new(meta)
+    Arc::new(meta)
 }
 
 /// Bans a resource (or the anonymous clone it is in) from all nodes.

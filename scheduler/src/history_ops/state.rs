@@ -69,13 +69,22 @@ fn mark_failed(c: &mut Cluster, rsc: RscIx) {
 }
 
 fn note_known(c: &mut Cluster, rsc: RscIx, node: NodeIx) {
-    if c.rscs[rsc].role == Role::Unknown {
-        return;
+    if c.rscs[rsc].role != Role::Unknown {
+        note_known_on(c, rsc, node);
     }
+}
+
+/// Notes that it is known what a resource, and all it is in, does on a node.
+pub(super) fn note_known_on(c: &mut Cluster, rsc: RscIx, node: NodeIx) {
+    let nodes = c.nodes.len();
     let mut at = Some(rsc);
     while let Some(ix) = at {
-        if !c.rscs[ix].known_on.contains(&node) {
-            c.rscs[ix].known_on.push(node);
+        let known_on = &mut c.rscs[ix].known_on;
+        if !known_on.contains(&node) {
+            if known_on.is_empty() {
+                known_on.reserve_exact(nodes);
+            }
+            known_on.push(node);
         }
         if c.rscs[ix].unique {
             break;

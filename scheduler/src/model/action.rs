@@ -1,6 +1,6 @@
 //! Actions of the plan: what they do, what is set for them, and how they bear on each other.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::{collections::BTreeMap, rc::Rc, sync::Arc};
 
 use super::{ActIx, NodeIx, Requires, Role, RscIx};
 
@@ -125,7 +125,7 @@ pub(crate) struct Act {
     pub(crate) key: Option<Rc<str>>,
     /// Name of the operation when it is not that of the task.
     pub(crate) name: Option<Rc<str>>,
-    pub(crate) op: Option<Rc<OpMeta>>,
+    pub(crate) op: Option<Arc<OpMeta>>,
     pub(crate) extra: Vec<(&'static str, String)>,
     pub(crate) extra_owned: Vec<(String, String)>,
     pub(crate) priority: i32,

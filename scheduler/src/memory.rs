@@ -1,0 +1,225 @@
+//! What a daemon keeps from one decision to the next, so that what has not changed is not read again.
+//!
+//! Documents are persistent: an edit copies the path to what it changes, and all else stays the same piece of memory.
+//! What is kept holds these pieces, so that another one cannot take their address. A decision made with a memory is
+//! the one that would be made without.
+//!
+//! Must never: keep anything that depends on time, on a rule or on a state of the cluster.
+
+use std::collections::BTreeMap;
+
+use cib::{Element, Word};
+use indexmap::IndexMap;
+
+use crate::{
+    history_ops::digested::History,
+    model::{Cluster, Node, NodeIx, Rsc, RscIx},
+    nodes::section,
+};
+
+/// What one decision leaves for the next; empty at first. Of bounded size: what the last document did not have
+/// is not kept.
+#[derive(Default)]
+pub struct Memory {
+    configuration: Option<Configuration>,
+    /// By the id of the node's state.
+    histories: BTreeMap<String, Vec<History>>,
+}
+
+impl std::fmt::Debug for Memory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let histories: usize = self.histories.values().map(Vec::len).sum();
+        f.debug_struct("Memory")
+            .field("configuration", &self.configuration.is_some())
+            .field("histories", &histories)
+            .finish()
+    }
+}
+
+/// A memory at work in a run.
+#[derive(Default)]
+pub(crate) struct Recall {
+    configuration: Option<Configuration>,
+    same_configuration: bool,
+    /// So many resources follow from the configuration that is kept.
+    pub(crate) configured: usize,
+    before: BTreeMap<String, Vec<History>>,
+    /// Of nodes whose histories were read in this run.
+    pub(crate) histories: BTreeMap<String, Vec<History>>,
+    /// Reading settings of operations, something was said about them that has to be said every time.
+    pub(crate) operations_told: bool,
+}
+
+impl Recall {
+    /// What is known of the histories of a node.
+    pub(crate) fn known_before(&mut self, state_id: &str) -> Vec<History> {
+        let mut known = self.before.remove(state_id).unwrap_or_default();
+        if !self.same_configuration {
+            known.iter_mut().for_each(History::forget_configuration);
+        }
+        known
+    }
+}
+
+/// Nodes and resources as they are read from a configuration.
+struct Configuration {
+    source: Source,
+    nodes: Vec<Node>,
+    node_names: BTreeMap<String, NodeIx>,
+    node_ids: BTreeMap<String, NodeIx>,
+    tags: BTreeMap<String, Vec<String>>,
+    templates: BTreeMap<String, Vec<String>>,
+    rscs: Vec<Rsc>,
+    top: Vec<RscIx>,
+    rsc_ids: IndexMap<String, RscIx>,
+    problems: Vec<String>,
+    rsc_defaults: std::sync::Arc<BTreeMap<String, String>>,
+    have_fence_device: bool,
+    unfencing: bool,
+    have_remote: bool,
+}
+
+/// All that nodes and resources are read from.
+#[derive(PartialEq)]
+struct Source {
+    configuration: Same,
+    /// Of the document itself.
+    attributes: [Option<String>; 3],
+}
+
+/// Equal only if it is the same piece of memory.
+struct Same(Element);
+
+impl PartialEq for Same {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.ptr_eq(&other.0)
+    }
+}
+
+impl Source {
+    fn of(cib: &Element) -> Option<Self> {
+        let attribute = |name: &str| cib.attr(name).map(str::to_owned);
+        Some(Self {
+            configuration: Same(cib.child("configuration")?.clone()),
+            attributes: ["have-quorum", "no-quorum-panic", "dc-uuid"].map(attribute),
+        })
+    }
+}
+
+impl Memory {
+    /// Begins a run on a document.
+    pub(crate) fn recall(&mut self, cib: &Element) -> Recall {
+        let source = Source::of(cib);
+        let configuration = self
+            .configuration
+            .take()
+            .filter(|kept| Some(&kept.source) == source.as_ref());
+        Recall {
+            same_configuration: configuration.is_some(),
+            configuration,
+            before: std::mem::take(&mut self.histories),
+            ..Recall::default()
+        }
+    }
+
+    /// Ends a run: takes over what it found out.
+    pub(crate) fn keep(&mut self, c: &mut Cluster) {
+        let Some(recall) = c.recall.take() else {
+            return;
+        };
+        let recall = *recall;
+        self.histories = recall.histories;
+        self.configuration = recall.configuration;
+        let Some(configuration) = &mut self.configuration else {
+            return;
+        };
+        for (kept, used) in configuration.rscs.iter_mut().zip(&mut c.rscs) {
+            // What the failure of a connection calls for depends on more than the configuration.
+            if !recall.operations_told && !used.is_remote {
+                kept.op_meta = std::mem::take(&mut used.op_meta);
+                kept.op_meta
+                    .retain(|(_, _, op)| !op.meta.contains_key("interval-origin"));
+            }
+            kept.params = used.params.take();
+        }
+    }
+}
+
+/// Puts nodes and resources into the tables as they are known. Whether they are.
+pub(crate) fn restore(c: &mut Cluster) -> bool {
+    let Some(recall) = &mut c.recall else {
+        return false;
+    };
+    let Some(kept) = &recall.configuration else {
+        return false;
+    };
+    recall.configured = kept.rscs.len();
+    c.nodes = kept.nodes.clone();
+    c.node_names = kept.node_names.clone();
+    c.node_ids = kept.node_ids.clone();
+    c.tags = kept.tags.clone();
+    c.templates = kept.templates.clone();
+    c.rscs = kept.rscs.clone();
+    c.top = kept.top.clone();
+    c.rsc_ids = kept.rsc_ids.clone();
+    c.problems = kept.problems.clone();
+    c.rsc_defaults = kept.rsc_defaults.clone();
+    c.have_fence_device = kept.have_fence_device;
+    c.unfencing = kept.unfencing;
+    c.have_remote = kept.have_remote;
+    true
+}
+
+/// Keeps nodes and resources that were just read, if they follow from the configuration alone.
+pub(crate) fn store(c: &mut Cluster) {
+    let Some(recall) = &mut c.recall else {
+        return;
+    };
+    let Some(source) = Source::of(c.cib).filter(|_| is_plain(c.cib)) else {
+        return;
+    };
+    let other_tables = c.acts.len()
+        + c.colocations.len()
+        + c.locations.len()
+        + c.orderings.len()
+        + c.ticket_uses.len()
+        + c.singletons.len();
+    if other_tables > 0 || c.recheck.at_s().is_some() || c.dc.is_some() {
+        return;
+    }
+    recall.configured = c.rscs.len();
+    recall.configuration = Some(Configuration {
+        source,
+        nodes: c.nodes.clone(),
+        node_names: c.node_names.clone(),
+        node_ids: c.node_ids.clone(),
+        tags: c.tags.clone(),
+        templates: c.templates.clone(),
+        rscs: c.rscs.clone(),
+        top: c.top.clone(),
+        rsc_ids: c.rsc_ids.clone(),
+        problems: c.problems.clone(),
+        rsc_defaults: c.rsc_defaults.clone(),
+        have_fence_device: c.have_fence_device,
+        unfencing: c.unfencing,
+        have_remote: c.have_remote,
+    });
+}
+
+/// Whether what is read of nodes and resources depends on no rule and on nothing that is elsewhere in the document.
+fn is_plain(cib: &Element) -> bool {
+    const RULE: Word = Word::new("rule");
+    const ID_REF: Word = Word::new("id-ref");
+    [
+        "crm_config",
+        "nodes",
+        "resources",
+        "rsc_defaults",
+        "op_defaults",
+        "tags",
+    ]
+    .iter()
+    .filter_map(|name| section(cib, name))
+    .flat_map(Element::descendants)
+    .all(|element| !element.is(RULE) && element.get(ID_REF).is_none())
+}
