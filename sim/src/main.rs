@@ -5,11 +5,14 @@
     reason = "how long the runs took is shown to people; no universe sees a clock"
 )]
 
+use cib::Element;
+use scheduler::Memory;
 use sim::{Keep, Manner, Outcome, Statistics, checkers};
 use std::{
     io::{IsTerminal, Write},
     process::ExitCode,
     sync::{
+        Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc,
     },
@@ -48,7 +51,20 @@ impl Options {
             keep,
             only: self.expect.clone(),
         };
-        sim::run(seed, &scheduler::schedule, &manner)
+        // As a daemon decides, with what it kept from the decision before; that must never change one.
+        let memory = Mutex::<Memory>::default();
+        let schedule = |cib: &Element, now_s| {
+            let decision = {
+                let mut memory = memory.lock().unwrap_or_else(PoisonError::into_inner);
+                scheduler::schedule_again(cib, now_s, &mut memory)
+            };
+            assert!(
+                decision == scheduler::schedule(cib, now_s),
+                "a decision with a memory differs from the one without"
+            );
+            decision
+        };
+        sim::run(seed, &schedule, &manner)
     }
 }
 
