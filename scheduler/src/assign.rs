@@ -131,22 +131,33 @@ fn health_score(c: &Cluster, node: NodeIx) -> i32 {
         })
 }
 
-/// -1 red, 0 yellow, 1 green: the worst colour told; numbers count for places and are not shown.
+/// -1 red, 0 yellow, 1 green: the worst of what the attributes tell.
 pub(crate) fn worst_health(c: &Cluster, node: NodeIx) -> i32 {
-    let colours = c.nodes[node]
-        .attrs
-        .iter()
-        .filter(|(name, _)| name.starts_with("#health"));
-    let mut worst = 1;
-    for (_, value) in colours {
-        let rank = match value.as_str() {
-            "red" => -1,
-            "yellow" => 0,
-            _ => 1,
-        };
-        worst = worst.min(rank);
+    let told = c.nodes[node].attrs.iter();
+    let told = told.filter(|(name, _)| name.starts_with("#health"));
+    told.map(|(_, value)| colour(c, value)).min().unwrap_or(1)
+}
+
+/// A number has the colour of the scores it lies between; where yellow is worth as much as green, none is yellow.
+fn colour(c: &Cluster, text: &str) -> i32 {
+    let (value, red, yellow, green) = match text {
+        "red" => return -1,
+        "yellow" => return 0,
+        "green" => return 1,
+        number => (
+            health_value(c, number),
+            health_value(c, "red"),
+            health_value(c, "yellow"),
+            health_value(c, "green"),
+        ),
+    };
+    if value <= red {
+        -1
+    } else if value <= yellow && yellow != green {
+        0
+    } else {
+        1
     }
-    worst
 }
 
 fn apply_locations(c: &mut Cluster, rsc: RscIx) {

@@ -586,6 +586,7 @@ impl<'a> Cluster<'a> {
         let mut active: Option<NodeIx> = None;
         let (mut all, mut clean) = (0, 0);
         let nodes = self.active_nodes(rsc);
+        let fences = matches!(r.requires, Requires::Fencing | Requires::Unfencing);
         for node in nodes {
             all += 1;
             let is_clean = self.clean_online(node);
@@ -594,7 +595,8 @@ impl<'a> Cluster<'a> {
             }
             let is_source = r.partial_source == Some(node) && r.partial_target.is_some();
             let active_is_clean = active.is_some_and(|a| self.clean_online(a));
-            let better = is_clean && !active_is_clean && r.partial_source != active;
+            // What needs fencing is taken to be where it was first: a node that is ill will be fenced.
+            let better = is_clean && !active_is_clean && r.partial_source.is_none() && !fences;
             if active.is_none() || is_source || better {
                 active = Some(node);
             }

@@ -9,8 +9,10 @@ use crate::{
 
 /// Makes all probes.
 pub(crate) fn schedule(c: &mut Cluster) {
+    // Only probing puts instances back into the order of their numbers; otherwise that of their places stays.
+    let probed = c.options.probes && c.nodes.iter().any(|n| n.online && !n.unclean && n.probes);
     for clone in 0..c.rscs.len() {
-        if c.rscs[clone].kind == Kind::Clone {
+        if probed && c.rscs[clone].kind == Kind::Clone {
             crate::instances::sort_by_number(c, clone);
         }
     }

@@ -347,7 +347,13 @@ fn show(c: &mut Cluster, instance: RscIx) {
 
 /// Gives an instance, and what it contains, a role, unless something decided on one before.
 fn set_next_role(c: &mut Cluster, rsc: RscIx, role: Role) {
-    if c.rscs[rsc].next_role == Role::Unknown {
+    // What is started and left alone is unpromoted.
+    let open = match c.rscs[rsc].next_role {
+        Role::Unknown => true,
+        Role::Started => role == Role::Unpromoted,
+        _ => false,
+    };
+    if open {
         c.rscs[rsc].next_role = role;
     }
     for child in c.rscs[rsc].children.clone() {

@@ -218,7 +218,7 @@ fn what_must_not_be_promoted_counts_as_disabled() {
 }
 
 #[test]
-fn a_number_is_no_colour_of_health() {
+fn a_number_has_the_colour_of_its_score() {
     let health = |value: &str| {
         let attributes = format!(
             r##"<instance_attributes id="a"><nvpair id="h" name="#health-disk" value="{value}"/></instance_attributes>"##
@@ -232,6 +232,112 @@ fn a_number_is_no_colour_of_health() {
         View::of_status(&small.cib(), NOW_S).nodes[0].health
     };
     assert_eq!((health("red"), health("yellow"), health("-20")), (-1, 0, 1));
+    let health = |value: &str| {
+        let attributes = format!(
+            r##"<instance_attributes id="a"><nvpair id="h" name="#health-disk" value="{value}"/></instance_attributes>"##
+        );
+        let small = Small {
+            options: &[
+                ("node-health-strategy", "custom"),
+                ("node-health-red", "-30"),
+                ("node-health-yellow", "-10"),
+                ("node-health-green", "10"),
+            ],
+            nodes: &["node1"],
+            node_attributes: &attributes,
+            ..Small::default()
+        };
+        View::of_status(&small.cib(), NOW_S).nodes[0].health
+    };
+    assert_eq!((health("-40"), health("-20"), health("-5")), (-1, 0, 1));
+}
+
+#[test]
+fn what_needs_fencing_is_recovered_from_where_it_was_first() {
+    let resources = format!(
+        r#"<primitive id="fencing1" class="stonith" type="fence_xvm"/><primitive id="rsc1" {DUMMY}/>"#
+    );
+    let failed = |node: &'static str, task: &str| {
+        let history = format!(
+            r#"<lrm_resource id="rsc1" {DUMMY}><lrm_rsc_op id="rsc1_last_0" operation_key="rsc1_{task}_0" operation="{task}" crm_feature_set="3.16.1" transition-key="5:1:0:{UUID}" transition-magic="0:1;5:1:0:{UUID}" on_node="{node}" call-id="10" rc-code="1" op-status="0" interval="0" last-rc-change="1789997000"/></lrm_resource>"#
+        );
+        (node, history)
+    };
+    let small = Small {
+        nodes: &["node1", "node2", "node3"],
+        resources: &resources,
+        status: &[failed("node1", "stop"), failed("node2", "monitor")],
+        ..Small::default()
+    };
+    let lines = scheduler::run(&small.cib(), NOW_S, false).transition_summary;
+    let recovers = |line: &&String| line.starts_with("Recover") && line.contains("rsc1");
+    let line = lines.iter().find(recovers).unwrap();
+    // The first node will be fenced, since the stop failed there.
+    assert!(line.contains("node1 ->"), "{line}");
+}
+
+#[test]
+fn where_nothing_may_run_a_clone_is_only_where_it_is_known() {
+    let stopped = |symmetric: &str| {
+        let resources = format!(r#"<clone id="c"><primitive id="rsc1" {DUMMY}/></clone>"#);
+        let small = Small {
+            options: &[("symmetric-cluster", symmetric)],
+            nodes: &["node1", "node2"],
+            resources: &resources,
+            ..Small::default()
+        };
+        let view = View::of_status(&small.cib(), NOW_S);
+        let clone = view.resources.iter().find(|r| r.id == "c").unwrap();
+        clone.allowed.len()
+    };
+    assert_eq!((stopped("true"), stopped("false")), (2, 0));
+}
+
+#[test]
+fn a_number_that_a_unique_clone_has_no_more_is_cleaned_up_as_a_resource_of_its_own() {
+    let resources = format!(
+        r#"<clone id="c"><meta_attributes id="m"><nvpair id="u" name="globally-unique" value="true"/><nvpair id="x" name="clone-max" value="1"/></meta_attributes><primitive id="rsc1" {DUMMY}/></clone>"#
+    );
+    let history = format!(
+        r#"<lrm_resource id="rsc1:2" {DUMMY}><lrm_rsc_op id="rsc1:2_last_0" operation_key="rsc1:2_monitor_0" operation="monitor" crm_feature_set="3.16.1" transition-key="5:1:7:{UUID}" transition-magic="0:7;5:1:7:{UUID}" on_node="node1" call-id="10" rc-code="7" op-status="0" interval="0"/></lrm_resource>"#
+    );
+    let small = Small {
+        options: &[("stonith-enabled", "false")],
+        nodes: &["node1"],
+        resources: &resources,
+        status: &[("node1", history)],
+        ..Small::default()
+    };
+    let graph = scheduler::run(&small.cib(), NOW_S, false).graph.to_xml(0);
+    let delete = graph.split("rsc1:2_delete_0").nth(1).unwrap();
+    let delete = delete.split("</rsc_op>").next().unwrap();
+    assert!(!delete.contains("CRM_meta_clone_max"), "{delete}");
+}
+
+#[test]
+fn an_unmanaged_instance_keeps_its_monitor_as_unpromoted() {
+    let resources = format!(
+        r#"<clone id="c"><meta_attributes id="m"><nvpair id="p" name="promotable" value="true"/><nvpair id="u" name="is-managed" value="false"/></meta_attributes><primitive id="rsc1" {STATEFUL}><operations><op id="w" name="monitor" interval="11s" timeout="20s" role="Unpromoted"/></operations></primitive></clone>"#
+    );
+    let op = |task: &str, interval: u32, call: u8| {
+        format!(
+            r#"<lrm_rsc_op id="rsc1_{task}_{interval}" operation_key="rsc1_{task}_{interval}" operation="{task}" crm_feature_set="3.16.1" transition-key="5:1:0:{UUID}" transition-magic="0:0;5:1:0:{UUID}" on_node="node1" call-id="{call}" rc-code="0" op-status="0" interval="{interval}" last-rc-change="1789997000"/>"#
+        )
+    };
+    let history = format!(
+        r#"<lrm_resource id="rsc1" {STATEFUL}>{}{}</lrm_resource>"#,
+        op("start", 0, 10),
+        op("monitor", 11000, 11)
+    );
+    let small = Small {
+        options: &[("stonith-enabled", "false")],
+        nodes: &["node1"],
+        resources: &resources,
+        status: &[("node1", history)],
+        ..Small::default()
+    };
+    let graph = scheduler::run(&small.cib(), NOW_S, false).graph.to_xml(0);
+    assert!(!graph.contains("operation=\"cancel\""), "{graph}");
 }
 
 #[test]

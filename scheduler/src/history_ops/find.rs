@@ -153,19 +153,6 @@ fn mark_removed(c: &mut Cluster, rsc: RscIx) {
 /// A resource that runs, or ran, but is not configured any more.
 pub(super) fn create_removed(c: &mut Cluster, xml: &Element) -> RscIx {
     let id = xml.id().unwrap_or("");
-    let base = base_name(id);
-    if let Some(zero) = c.rsc_ids.get(&format!("{base}:0")).copied() {
-        let clone = c.uber_parent(zero, false);
-        if c.rscs[clone].kind == Kind::Clone
-            && c.rscs[clone].unique
-            && c.rscs[clone].children.contains(&zero)
-            && let Some(number) = id.rsplit_once(':').and_then(|(_, n)| n.parse().ok())
-            && let Some(rsc) = resources::add_instance(c, clone, number)
-        {
-            mark_removed(c, rsc);
-            return rsc;
-        }
-    }
     let mut fake = Element::new("primitive").with_attr("id", id);
     for name in ["class", "provider", "type"] {
         if let Some(value) = xml.attr(name) {

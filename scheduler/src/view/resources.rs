@@ -3,7 +3,7 @@
 use super::{Kind, Resource, bundle, nodes};
 use crate::{
     history_ops::base_name,
-    model::{self, Cluster, Role, RscIx},
+    model::{self, Cluster, NodeIx, Role, Rsc, RscIx},
 };
 
 /// All resources, at the places they have in the cluster's table.
@@ -14,12 +14,21 @@ pub(super) fn all(c: &Cluster) -> Vec<Resource> {
         .collect()
 }
 
+/// Whether a node is one of those a resource might be on: in a cluster in which nothing may run anywhere unless a
+/// constraint says so, those where it is known.
+fn is_open(c: &Cluster, r: &Rsc, node: NodeIx) -> bool {
+    match r.allowed.is_empty() {
+        true => c.options.symmetric || r.known_on.contains(&node),
+        false => r.allowed.get(node).is_some(),
+    }
+}
+
 fn resource(c: &Cluster, ix: RscIx, places: &[usize]) -> Resource {
     let r = &c.rscs[ix];
     let mut allowed: Vec<usize> = c
         .node_order
         .iter()
-        .filter(|n| r.allowed.is_empty() || r.allowed.get(**n).is_some())
+        .filter(|n| is_open(c, r, **n))
         .filter(|n| !is_for_another(c, ix, **n))
         .map(|n| places[*n])
         .collect();

@@ -140,7 +140,8 @@ pub(super) fn primitive_as(
     {
         text.push_str(&format!(" ({}) ", words(rc)));
     }
-    text.push_str(&brackets(&flags(r, at)));
+    // Of several nodes none is told to be unclean.
+    text.push_str(&brackets(&flags(r, at.filter(|_| !several))));
     if several {
         let names = r.running_on.iter().filter_map(|n| view.nodes.get(*n));
         let names: Vec<&str> = names.map(|n| n.name.as_str()).collect();

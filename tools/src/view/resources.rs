@@ -153,7 +153,9 @@ fn clone(scene: &Scene<'_>, place: usize) -> Option<Outline> {
         let id = view.resources[*c].id.as_str();
         id.split(':').next().unwrap_or(id)
     });
-    (!items.is_empty())
+    // One that no node is open to has nothing to list, and is there nevertheless.
+    let nowhere = show.inactive && r.allowed.is_empty();
+    (nowhere || !items.is_empty())
         .then(|| Outline::list(format!("Clone Set: {} [{child}]{flags}", r.id), items))
 }
 

@@ -54,25 +54,25 @@ pub(crate) struct Found {
 
 pub(super) type Said = BTreeMap<Part, Vec<String>>;
 
-/// Compares all parts.
+/// Compares all parts, of a document that may be compared again another day.
 pub(crate) fn all(programs: &Programs, document: &str, seed: u64) -> Found {
-    parts(programs, document, &Part::ALL, seed)
+    compare(programs, document, seed, programs.remembered.as_ref())
 }
 
-/// Compares one part.
+/// What differs in one part; all are asked for, since a known change may need the others to be recognised.
 pub(crate) fn one(programs: &Programs, document: &str, part: Part, seed: u64) -> Vec<String> {
-    let mut found = parts(programs, document, &[part], seed);
+    let mut found = compare(programs, document, seed, None);
     found.differences.remove(&part).unwrap_or_default()
 }
 
-fn parts(programs: &Programs, document: &str, wanted: &[Part], seed: u64) -> Found {
+fn compare(programs: &Programs, document: &str, seed: u64, memory: Option<&Memory>) -> Found {
     // Without a schema the other program is twice as fast; now and then it checks that documents are valid.
     let document = match seed % 20 {
         0 => document.to_owned(),
         _ => document.replace("validate-with=\"pacemaker-3.9\"", "validate-with=\"none\""),
     };
     let mut found = Found::default();
-    let (mut ours, mut peer) = match both(programs, &document, wanted, seed) {
+    let (mut ours, mut peer) = match both(programs, &document, seed, memory) {
         Ok(said) => said,
         Err(e) => {
             let lines = vec![format!("cannot write a document: {e}")];
@@ -94,19 +94,18 @@ fn parts(programs: &Programs, document: &str, wanted: &[Part], seed: u64) -> Fou
 fn both(
     programs: &Programs,
     document: &str,
-    wanted: &[Part],
     seed: u64,
+    memory: Option<&Memory>,
 ) -> std::io::Result<(Said, Said)> {
     let who = std::thread::current().id();
     let file = programs.work.join(format!("{seed}-{who:?}.xml"));
     fs::write(&file, document)?;
-    let ours = said(&programs.ours, &file, wanted);
-    let remembered = programs.remembered.as_ref().filter(|_| wanted.len() == 3);
-    let peer = match remembered.and_then(|m| m.recall(seed, document)) {
+    let ours = said(&programs.ours, &file);
+    let peer = match memory.and_then(|m| m.recall(seed, document)) {
         Some(peer) => peer,
         None => {
-            let peer = said(&programs.peer, &file, wanted);
-            if let Some(memory) = remembered {
+            let peer = said(&programs.peer, &file);
+            if let Some(memory) = memory {
                 memory.keep(seed, document, &peer);
             }
             peer
@@ -118,25 +117,18 @@ fn both(
 }
 
 /// What a program says about a document.
-fn said(program: &Path, file: &Path, wanted: &[Part]) -> Said {
-    let mut out = Said::new();
-    if wanted.contains(&Part::Scores) {
-        let scores = output(program, file, &["-sQ"], None);
-        out.insert(Part::Scores, canonical_scores(&scores));
-    }
-    if wanted.contains(&Part::Summary) || wanted.contains(&Part::Graph) {
-        let graph = file.with_extension("graph");
-        let summary = output(program, file, &["-S", "-G"], Some(&graph));
-        let text = fs::read_to_string(&graph).unwrap_or_default();
-        let _ = fs::remove_file(&graph);
-        if wanted.contains(&Part::Summary) {
-            out.insert(Part::Summary, canonical_summary(&summary));
-        }
-        if wanted.contains(&Part::Graph) {
-            out.insert(Part::Graph, canonical_graph(&text));
-        }
-    }
-    out
+fn said(program: &Path, file: &Path) -> Said {
+    let scores = output(program, file, &["-sQ"], None);
+    let graph = file.with_extension("graph");
+    let summary = output(program, file, &["-S", "-G"], Some(&graph));
+    let text = fs::read_to_string(&graph).unwrap_or_default();
+    // It may not have been written; there is nothing to do about it.
+    let _ = fs::remove_file(&graph);
+    Said::from([
+        (Part::Scores, canonical_scores(&scores)),
+        (Part::Graph, canonical_graph(&text)),
+        (Part::Summary, canonical_summary(&summary)),
+    ])
 }
 
 fn output(program: &Path, file: &Path, args: &[&str], graph: Option<&Path>) -> String {

@@ -3,6 +3,9 @@
 //! Each is one precise pattern with a name; the evidence for each stands in docs/results/differential.md. A pattern
 //! must match what the peer says and what we say, so that nothing else hides behind it.
 
+mod colocations;
+mod orders;
+
 use super::compare::{Part, Said, difference};
 use cib::Element;
 
@@ -52,6 +55,10 @@ pub(crate) fn explain(document: &str, ours: &mut Said, peer: &mut Said) -> Vec<&
             &mut met,
         );
         peer.sort();
+    }
+    if let Ok(cib) = Element::parse(document) {
+        orders::explain(&cib, ours, peer, &mut met);
+        colocations::explain(&cib, ours, peer, &mut met);
     }
     instances(ours, peer, &mut met);
     met
@@ -141,8 +148,13 @@ fn flags(ours: &mut [String], peer: &mut [String], met: &mut Vec<&'static str>) 
 
 /// A line with what stands in its last parentheses in order, and the old word for maintenance.
 fn with_sorted_flags(line: &str) -> String {
-    let Some(rest) = line.strip_suffix(':').or(Some(line)) else {
-        return line.to_owned();
+    // A list of nodes may follow, or what is in a collection.
+    let (rest, end) = match line.split_once(") [ ") {
+        Some((rest, _)) => line.split_at(rest.len() + 1),
+        None => (
+            line.strip_suffix(':').unwrap_or(line),
+            if line.ends_with(':') { ":" } else { "" },
+        ),
     };
     let Some((before, list)) = rest.strip_suffix(')').and_then(|l| l.rsplit_once('(')) else {
         return line.to_owned();
@@ -151,8 +163,7 @@ fn with_sorted_flags(line: &str) -> String {
     let mut flags: Vec<&str> = list.split(", ").collect();
     flags.sort_unstable();
     flags.dedup();
-    let colon = if line.ends_with(':') { ":" } else { "" };
-    format!("{before}({}){colon}", flags.join(", "))
+    format!("{before}({}){end}", flags.join(", "))
 }
 
 /// The order to fence a node no longer carries all attributes of the node.
