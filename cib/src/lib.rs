@@ -17,5 +17,6 @@ mod write;
 pub mod xpath;
 
 pub use names::Word;
+pub use parse::parts;
 pub use tree::{Descendants, Element, Node, ParseError};
 pub use version::Version;

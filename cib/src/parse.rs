@@ -1,6 +1,8 @@
 //! XML in: strict where quick-xml is lenient, and every refusal says where, what and what would be
 //! right.
 
+pub mod parts;
+
 use crate::{
     names::{Name, Words},
     tree::{Element, Inner, Node},
@@ -120,6 +122,12 @@ impl<'a> Builder<'a> {
     }
 
     fn run(mut self) -> Result<Element, Fault> {
+        self.read()?;
+        self.finish()
+    }
+
+    /// Reads to the end of the text.
+    fn read(&mut self) -> Result<(), Fault> {
         refuse_control_characters(self.text)?;
         let mut reader = Reader::from_str(self.text);
         let config = reader.config_mut();
@@ -129,7 +137,7 @@ impl<'a> Builder<'a> {
         loop {
             let at = offset(reader.buffer_position());
             match reader.read_event() {
-                Ok(Event::Eof) => return self.finish(),
+                Ok(Event::Eof) => return Ok(()),
                 Ok(event) => self.event(at, event)?,
                 Err(error) => return self.syntax_fault(at, offset(reader.error_position()), error),
             }

@@ -91,6 +91,14 @@ impl Element {
         Self(Arc::new(inner))
     }
 
+    /// What is in it, taken out if nobody else holds it.
+    pub(crate) fn into_nodes(mut self) -> Vec<Node> {
+        match Arc::get_mut(&mut self.0) {
+            Some(inner) => std::mem::take(&mut inner.nodes),
+            None => self.0.nodes.clone(),
+        }
+    }
+
     /// Reads a document: exactly one element, with comments and an XML declaration around it at
     /// most. Text that is only blanks is dropped, comments and the order of attributes are kept.
     ///

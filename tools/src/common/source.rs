@@ -12,7 +12,9 @@ use crmd_core::request::{CibChange, Request};
 use std::{
     env, fs,
     io::{Read as _, Write as _},
+    num::NonZero,
     path::{Path, PathBuf},
+    thread,
     time::Duration,
 };
 
@@ -276,11 +278,37 @@ pub(crate) fn read_file(file: &Path) -> Result<Element, Failure> {
     parse(&text, &shown.to_string())
 }
 
+/// From this size on, in bytes, a document is read by several threads.
+const LARGE: usize = 4 * 1024 * 1024;
+/// More threads than that only wait for memory.
+const READERS: usize = 8;
+
+/// Reads a large document with all processors. Nothing: it is small, or has to be read in one.
+fn in_parts(text: &str) -> Option<Element> {
+    if text.len() < LARGE {
+        return None;
+    }
+    let count = thread::available_parallelism().map_or(1, NonZero::get);
+    let count = count.min(READERS);
+    let parts = cib::parts::split(text, count)?;
+    thread::scope(|scope| {
+        let readers: Vec<_> = parts
+            .iter()
+            .map(|part| scope.spawn(|| part.read()))
+            .collect();
+        let pieces = readers.into_iter().map(|reader| reader.join().ok()?);
+        cib::parts::join(pieces.collect::<Option<Vec<_>>>()?)
+    })
+}
+
 /// Parses a document; `name` says where it came from.
 ///
 /// # Errors
 /// With line, reason and what would be right.
 pub(crate) fn parse(text: &str, name: &str) -> Result<Element, Failure> {
+    if let Some(document) = in_parts(text) {
+        return Ok(document);
+    }
     Element::parse(text).map_err(|e| Failure::new(exit::CONFIG, format!("{name}: {e}")))
 }
 
