@@ -1,4 +1,4 @@
-//! The project's few commands: `cargo xtask verify|test|fix|sim|sim-shell|differential|soak|bench|dist`.
+//! The project's few commands: `cargo xtask verify|test|fix|sim|sim-shell|differential|fuzz|soak|bench|dist`.
 //!
 //! It starts other programs, counts what they found and says it in one last line. It must never decide
 //! that something passed which did not run: what cannot run here is listed as skipped, with the reason.
@@ -10,6 +10,7 @@ mod checks;
 mod conformance;
 mod differential;
 mod dist;
+mod fuzz;
 mod run;
 mod simulate;
 mod tally;
@@ -40,7 +41,9 @@ enum Task {
     SimShell(simulate::ShellArgs),
     /// Random configurations, decided by us and by Debian's Pacemaker: where do the two differ?
     Differential(differential::DifferentialArgs),
-    /// Crashes under writers, load, then simulated clusters and drills in turn, until the time is over.
+    /// libFuzzer on the parser and on the whole decision.
+    Fuzz(fuzz::FuzzArgs),
+    /// Crashes under writers, load, fuzzing, then simulated clusters and drills in turn, until the time is over.
     Soak {
         /// How long.
         #[arg(long, default_value_t = 60)]
@@ -98,6 +101,11 @@ fn main() -> ExitCode {
         Task::Differential(args) => {
             let mut tally = Tally::default();
             differential::seeds(&args, &mut tally);
+            finish(tally)
+        }
+        Task::Fuzz(args) => {
+            let mut tally = Tally::default();
+            fuzz::fuzz(&args, &mut tally);
             finish(tally)
         }
         Task::Soak { minutes } => finish(simulate::soak(minutes, Tally::default())),

@@ -4,6 +4,7 @@ use crate::{
     bench_cluster::DRILLS,
     checks::{BUILD, executable},
     differential,
+    fuzz::{self, FuzzArgs},
     run::{self, Show, cargo},
     tally::Tally,
 };
@@ -191,6 +192,7 @@ pub(crate) fn soak(minutes: u64, mut tally: Tally) -> Tally {
         tally.check(&words.join(" "), outcome.ok);
     }
     differential::many(&mut tally);
+    fuzz::fuzz(&FuzzArgs::default(), &mut tally);
     let mut seed = 1_000_000;
     while Instant::now() < end && tally.failed() == 0 {
         let round = SimArgs {
