@@ -3,6 +3,10 @@
 //!
 //! Must never: know what a change should lead to.
 
+#[path = "../../scheduler/tests/changing/mod.rs"]
+mod changing;
+
+use changing::{Dice, at_position};
 use cib::Element;
 
 /// Values that no configuration should have, and some that few have.
@@ -61,23 +65,6 @@ const ODD: &[&str] = &[
     "down",
 ];
 
-/// A sequence of numbers that only looks random (a step of splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((x ^ (x >> 31)) % (limit.max(1) as u64)).unwrap_or(0)
-    }
-
-    fn one_of<'l>(&mut self, list: &'l [String]) -> Option<&'l str> {
-        list.get(self.below(list.len())).map(String::as_str)
-    }
-}
-
 /// Changes a document in one to four places.
 pub fn change(document: &mut Element, seed: u64) {
     let mut dice = Dice(seed);
@@ -85,8 +72,10 @@ pub fn change(document: &mut Element, seed: u64) {
         let mut values = Vec::new();
         let mut elements = Vec::new();
         collect(document, &mut values, &mut elements);
-        let mut at = dice.below(elements.len());
-        change_at(document, &mut at, &mut dice, &values, &elements);
+        let at = dice.below(elements.len());
+        if let Some(element) = at_position(document, at) {
+            change_one(element, &mut dice, &values, &elements);
+        }
     }
 }
 
@@ -95,27 +84,6 @@ fn collect(element: &Element, values: &mut Vec<String>, elements: &mut Vec<Eleme
     elements.push(element.clone());
     for child in element.children() {
         collect(child, values, elements);
-    }
-}
-
-/// Changes the element at a position (counted in document order).
-fn change_at(
-    element: &mut Element,
-    at: &mut usize,
-    dice: &mut Dice,
-    values: &[String],
-    elements: &[Element],
-) {
-    if *at == 0 {
-        *at = usize::MAX;
-        return change_one(element, dice, values, elements);
-    }
-    *at -= 1;
-    for child in element.children_mut() {
-        if *at == usize::MAX {
-            return;
-        }
-        change_at(child, at, dice, values, elements);
     }
 }
 

@@ -3,8 +3,11 @@
 //!
 //! `AGAIN_ROUNDS=20 cargo test -p scheduler --test again` looks longer; a failure names case, round and step.
 
+mod changing;
+
 use std::path::{Path, PathBuf};
 
+use changing::{Dice, at_position, count};
 use cib::Element;
 use scheduler::Memory;
 
@@ -60,36 +63,10 @@ fn data() -> Option<PathBuf> {
     dir.is_dir().then_some(dir)
 }
 
-/// A sequence of numbers that only looks random (a step of splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((x ^ (x >> 31)) % (limit.max(1) as u64)).unwrap_or(0)
-    }
-}
-
-fn count(element: &Element) -> usize {
-    1 + element.children().map(count).sum::<usize>()
-}
-
-/// Changes the element at a position (counted in document order); only the path to it is copied.
-fn change(element: &mut Element, mut at: usize, dice: &mut Dice) {
-    if at == 0 {
-        return change_one(element, dice);
-    }
-    at -= 1;
-    let sizes: Vec<usize> = element.children().map(count).collect();
-    for (which, size) in sizes.into_iter().enumerate() {
-        if at < size {
-            let child = element.children_mut().nth(which);
-            return child.into_iter().for_each(|child| change(child, at, dice));
-        }
-        at -= size;
+fn change_somewhere(document: &mut Element, dice: &mut Dice) {
+    let at = dice.below(count(document));
+    if let Some(element) = at_position(document, at) {
+        change_one(element, dice);
     }
 }
 
@@ -133,13 +110,11 @@ fn step(document: &mut Element, now_s: &mut i64, dice: &mut Dice) {
     match (dice.below(6), status) {
         (0, _) => *now_s += [1, 30, 3600][dice.below(3)],
         (1, _) | (_, None) => {
-            let at = dice.below(count(document));
-            change(document, at, dice);
+            change_somewhere(document, dice);
         }
         (_, Some(at)) => {
             if let Some(status) = document.children_mut().nth(at) {
-                let at = dice.below(count(status));
-                change(status, at, dice);
+                change_somewhere(status, dice);
             }
         }
     }
@@ -220,30 +195,21 @@ fn a_failure_is_noticed_and_forgotten() {
     let at = failed
         .descendants()
         .position(|e| e.id() == Some("r_monitor_10000"));
-    set(&mut failed, at.unwrap() + 1, "rc-code", "7");
+    set(&mut failed, at, "rc-code", "7");
     assert!(again(&failed) > 0);
     assert_eq!(again(&started), 0);
     let mut stopped = started.clone();
     let resource = stopped.descendants().position(|e| e.name() == "primitive");
-    set(&mut stopped, resource.unwrap() + 1, "type", "Stateful");
+    set(&mut stopped, resource, "type", "Stateful");
     assert!(again(&stopped) > 0);
     assert_eq!(again(&started), 0);
 }
 
-/// Sets an attribute of the element at a position (counted in document order).
-fn set(element: &mut Element, mut at: usize, name: &str, value: &str) {
-    if at == 0 {
-        return element.set_attr(name, value);
-    }
-    at -= 1;
-    let sizes: Vec<usize> = element.children().map(count).collect();
-    for (which, size) in sizes.into_iter().enumerate() {
-        if at < size {
-            let child = element.children_mut().nth(which);
-            return child
-                .into_iter()
-                .for_each(|child| set(child, at, name, value));
-        }
-        at -= size;
+/// Sets an attribute of one of the document's descendants, given by its place among them. Without it nothing is
+/// changed, which the test sees.
+fn set(document: &mut Element, descendant: Option<usize>, name: &str, value: &str) {
+    // The document itself is at 0.
+    if let Some(element) = descendant.and_then(|at| at_position(document, at + 1)) {
+        element.set_attr(name, value);
     }
 }

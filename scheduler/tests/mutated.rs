@@ -8,12 +8,15 @@
     reason = "the time a decision takes is measured"
 )]
 
+mod changing;
+
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
+use changing::{Dice, at_position, count};
 use cib::Element;
 
 /// Changes of one document.
@@ -70,46 +73,10 @@ fn data() -> Option<PathBuf> {
     dir.is_dir().then_some(dir)
 }
 
-/// A sequence of numbers that only looks random (a step of splitmix64).
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((x ^ (x >> 31)) % (limit.max(1) as u64)).unwrap_or(0)
-    }
-
-    fn one_of<'l, T>(&mut self, list: &'l [T]) -> Option<&'l T> {
-        list.get(self.below(list.len()))
-    }
-}
-
-fn count(element: &Element) -> usize {
-    1 + element.children().map(count).sum::<usize>()
-}
-
 fn ids(element: &Element, out: &mut Vec<String>) {
     out.extend(element.id().map(str::to_owned));
     for child in element.children() {
         ids(child, out);
-    }
-}
-
-/// Changes the element at a position (counted in document order) or one below it.
-fn change(element: &mut Element, at: &mut usize, dice: &mut Dice, ids: &[String]) {
-    if *at == 0 {
-        *at = usize::MAX;
-        return change_one(element, dice, ids);
-    }
-    *at -= 1;
-    for child in element.children_mut() {
-        if *at == usize::MAX {
-            return;
-        }
-        change(child, at, dice, ids);
     }
 }
 
@@ -154,8 +121,10 @@ fn mutated(original: &Element, seed: u64) -> Element {
     for _ in 0..CHANGES {
         let mut names = Vec::new();
         ids(&out, &mut names);
-        let mut at = dice.below(count(&out));
-        change(&mut out, &mut at, &mut dice, &names);
+        let at = dice.below(count(&out));
+        if let Some(element) = at_position(&mut out, at) {
+            change_one(element, &mut dice, &names);
+        }
     }
     out
 }

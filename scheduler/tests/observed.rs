@@ -293,6 +293,18 @@ fn where_nothing_may_run_a_clone_is_only_where_it_is_known() {
     assert_eq!((stopped("true"), stopped("false")), (2, 0));
 }
 
+/// The plan of a cluster of one node without fencing.
+fn on_one_node(resources: &str, history: String) -> String {
+    let small = Small {
+        options: &[("stonith-enabled", "false")],
+        nodes: &["node1"],
+        resources,
+        status: &[("node1", history)],
+        ..Small::default()
+    };
+    scheduler::run(&small.cib(), NOW_S, false).graph.to_xml(0)
+}
+
 #[test]
 fn a_number_that_a_unique_clone_has_no_more_is_cleaned_up_as_a_resource_of_its_own() {
     let resources = format!(
@@ -301,14 +313,7 @@ fn a_number_that_a_unique_clone_has_no_more_is_cleaned_up_as_a_resource_of_its_o
     let history = format!(
         r#"<lrm_resource id="rsc1:2" {DUMMY}><lrm_rsc_op id="rsc1:2_last_0" operation_key="rsc1:2_monitor_0" operation="monitor" crm_feature_set="3.16.1" transition-key="5:1:7:{UUID}" transition-magic="0:7;5:1:7:{UUID}" on_node="node1" call-id="10" rc-code="7" op-status="0" interval="0"/></lrm_resource>"#
     );
-    let small = Small {
-        options: &[("stonith-enabled", "false")],
-        nodes: &["node1"],
-        resources: &resources,
-        status: &[("node1", history)],
-        ..Small::default()
-    };
-    let graph = scheduler::run(&small.cib(), NOW_S, false).graph.to_xml(0);
+    let graph = on_one_node(&resources, history);
     let delete = graph.split("rsc1:2_delete_0").nth(1).unwrap();
     let delete = delete.split("</rsc_op>").next().unwrap();
     assert!(!delete.contains("CRM_meta_clone_max"), "{delete}");
@@ -329,14 +334,7 @@ fn an_unmanaged_instance_keeps_its_monitor_as_unpromoted() {
         op("start", 0, 10),
         op("monitor", 11000, 11)
     );
-    let small = Small {
-        options: &[("stonith-enabled", "false")],
-        nodes: &["node1"],
-        resources: &resources,
-        status: &[("node1", history)],
-        ..Small::default()
-    };
-    let graph = scheduler::run(&small.cib(), NOW_S, false).graph.to_xml(0);
+    let graph = on_one_node(&resources, history);
     assert!(!graph.contains("operation=\"cancel\""), "{graph}");
 }
 

@@ -75,20 +75,25 @@ fn aborted(peer: &Said) -> Option<&'static str> {
         .then_some("2.1.5 aborts on a promoted instance whose node is not allowed")
 }
 
-/// Placing instances was written anew: which instance is tried where, and with which scores, differs in many cases
-/// in which everything that is done is the same. Only that, and only of instances.
-fn instances(ours: &mut Said, peer: &mut Said, met: &mut Vec<&'static str>) {
+/// In which lines of scores the two differ, if that is all in which they do.
+fn scores_alone(ours: &Said, peer: &Said) -> Vec<String> {
     let same = |part: Part| match (ours.get(&part), peer.get(&part)) {
         (Some(ours), Some(peer)) => ours == peer,
         _ => false,
     };
     if !same(Part::Graph) || !same(Part::Summary) {
-        return;
+        return Vec::new();
     }
-    let (Some(mine), Some(theirs)) = (ours.get(&Part::Scores), peer.get(&Part::Scores)) else {
-        return;
-    };
-    let lines = difference(theirs, mine);
+    match (ours.get(&Part::Scores), peer.get(&Part::Scores)) {
+        (Some(mine), Some(theirs)) => difference(theirs, mine),
+        _ => Vec::new(),
+    }
+}
+
+/// Placing instances was written anew: which instance is tried where, and with which scores, differs in many cases
+/// in which everything that is done is the same. Only that, and only of instances.
+fn instances(ours: &mut Said, peer: &mut Said, met: &mut Vec<&'static str>) {
+    let lines = scores_alone(ours, peer);
     if !lines.is_empty() && lines.iter().all(|l| is_of_instance(l)) {
         met.push("scores of a clone's instances while they are placed, with the same decision");
         ours.remove(&Part::Scores);

@@ -1,23 +1,13 @@
 //! Scores of resources with several colocations: 3.0.2 sees to what must be first.
 
-use super::super::compare::{Part, Said, difference};
+use super::super::compare::{Part, Said};
 use cib::Element;
 use std::collections::BTreeMap;
 
 /// As [`super::explain`]: where the same is done, and all that differs are scores of resources that take part in
 /// colocations that must be and in others.
 pub(super) fn explain(cib: &Element, ours: &mut Said, peer: &Said, met: &mut Vec<&'static str>) {
-    let same = |part: Part| match (ours.get(&part), peer.get(&part)) {
-        (Some(ours), Some(peer)) => ours == peer,
-        _ => false,
-    };
-    if !same(Part::Graph) || !same(Part::Summary) {
-        return;
-    }
-    let (Some(mine), Some(theirs)) = (ours.get(&Part::Scores), peer.get(&Part::Scores)) else {
-        return;
-    };
-    let lines = difference(theirs, mine);
+    let lines = super::scores_alone(ours, peer);
     let both = of_both_kinds(cib);
     let known = |line: &String| {
         let line = line.trim_start_matches(['-', '+', ' ']);
