@@ -231,9 +231,11 @@ impl RaftCalls {
 
     /// Whoever promised its vote lets that candidate finish before it stands itself.
     fn note_promise<E>(&self, answer: &Result<VoteResponse<TypeConfig>, E>) {
-        if answer.as_ref().is_ok_and(|vote| vote.vote_granted) {
+        let granted = answer.as_ref().is_ok_and(|vote| vote.vote_granted);
+        if granted {
             self.raft.pace().promised();
         }
+        tracing::debug!(granted, "this node's vote is asked for");
     }
 }
 

@@ -25,6 +25,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{future::Future, time::Duration};
 use tokio::time::timeout;
 use tonic::{Response, Status, transport::Channel};
+use tracing::debug;
 use transport::tls::Connection;
 
 /// Bytes of a snapshot in one message.
@@ -162,6 +163,20 @@ impl RaftNet {
         })
     }
 
+    /// What became of a question for a vote.
+    fn tell(
+        &self,
+        question: &str,
+        answer: &Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>>,
+    ) {
+        let node = &self.node;
+        match answer {
+            Ok(answer) if answer.vote_granted => debug!("{question} of {node}: granted"),
+            Ok(answer) => debug!("{question} of {node}: refused, {answer}"),
+            Err(e) => debug!("{question} of {node}: {e}"),
+        }
+    }
+
     fn late(&self, limit: Duration) -> RPCError<TypeConfig> {
         let (node, ms) = (&self.node, limit.as_millis());
         Unreachable::from_string(format!("{node} did not answer within {ms} ms")).into()
@@ -190,8 +205,10 @@ impl RaftNetworkV2<TypeConfig> for RaftNet {
         rpc: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
-        self.call(&rpc, &option, |mut c, m| async move { c.vote(m).await })
-            .await
+        let asked = self.call(&rpc, &option, |mut c, m| async move { c.vote(m).await });
+        let answer = asked.await;
+        self.tell("vote", &answer);
+        answer
     }
 
     async fn pre_vote(
@@ -199,8 +216,10 @@ impl RaftNetworkV2<TypeConfig> for RaftNet {
         rpc: VoteRequest<TypeConfig>,
         option: RPCOption,
     ) -> Result<VoteResponse<TypeConfig>, RPCError<TypeConfig>> {
-        self.call(&rpc, &option, |mut c, m| async move { c.pre_vote(m).await })
-            .await
+        let asked = self.call(&rpc, &option, |mut c, m| async move { c.pre_vote(m).await });
+        let answer = asked.await;
+        self.tell("pre-vote", &answer);
+        answer
     }
 
     async fn transfer_leader(

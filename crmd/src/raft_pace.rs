@@ -23,6 +23,7 @@ use tokio::{
     sync::Notify,
     time::{Instant, sleep_until},
 };
+use tracing::{debug, info};
 
 /// The settings' part.
 #[derive(Clone, Copy, Debug)]
@@ -169,6 +170,7 @@ impl Pace {
                 continue;
             }
             if !self.is_held() {
+                vigil.tell(*self.signs());
                 raft.trigger().elect(true).await?;
             }
             vigil = vigil.after(*self.signs(), Instant::now(), self.rhythm);
@@ -182,6 +184,19 @@ impl Vigil {
         let silent = signs.leader.map_or(self.began, |at| at.max(self.began)) + self.patience;
         let undecided = signs.candidate.map(|at| at + self.grace);
         undecided.map_or(silent, |until| until.max(silent))
+    }
+
+    /// Says that this node stands: once for every silence, for without a majority it goes on for ever.
+    fn tell(self, signs: Signs) {
+        let silence = signs.leader.map_or("nobody leads".to_owned(), |at| {
+            let ms = at.elapsed().as_millis();
+            format!("the leader has been silent for {ms} ms")
+        });
+        if self.repeated {
+            debug!("{silence}: standing for election again");
+        } else {
+            info!("{silence}: standing for election");
+        }
     }
 
     /// The wait after a candidacy. Only the first is repeated soon: a disk or a network on which elections

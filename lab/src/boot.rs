@@ -17,6 +17,9 @@ use std::{
     process::{Command, Stdio},
 };
 
+/// Variable with the filter of the daemons' logs.
+const LOG_VARIABLE: &str = "SYSTOLE_LOG";
+
 /// Boots `node` and waits for its end.
 pub(crate) fn boot(layout: &Layout, node: &str) -> Result<(), LabError> {
     let spec = layout.read_spec()?;
@@ -95,6 +98,10 @@ fn first_process(node: &str) -> Command {
         .stdin(Stdio::null())
         .stdout(Stdio::null());
     command.env_clear().envs(environment(node));
+    // How much the daemons say is up to whoever makes the lab.
+    if let Some(filter) = std::env::var_os(LOG_VARIABLE) {
+        command.env(LOG_VARIABLE, filter);
+    }
     command
 }
 

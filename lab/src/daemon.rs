@@ -39,6 +39,7 @@ struct Lab {
 /// Runs the lab until it is told to end. `tied`: also until standard input ends.
 pub(crate) fn run(layout: Layout, tied: bool) -> Result<(), LabError> {
     isolate::die_with_parent()?;
+    isolate::own_mounts()?;
     isolate::mount_proc()?;
     let spec = layout.read_spec()?;
     network::lay(&spec)?;

@@ -52,6 +52,13 @@ fn enter() -> Result<(), LabError> {
     private_mounts()
 }
 
+/// What this process mounts is gone with it, and in nobody's way who removes the folder below.
+pub(crate) fn own_mounts() -> Result<(), LabError> {
+    unshare(CloneFlags::CLONE_NEWNS)
+        .map_err(|e| LabError::NoNamespaces(format!("mount namespace: {e}")))?;
+    private_mounts()
+}
+
 /// What is mounted from now on stays in this namespace.
 pub(crate) fn private_mounts() -> Result<(), LabError> {
     let flags = MsFlags::MS_REC | MsFlags::MS_PRIVATE;

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)] // nothing here but tests
 
-use std::{process::Command, time::Duration};
+use std::{fs, process::Command, time::Duration};
 use tests::{CommandLab, Ended, executable, run};
 
 fn last_report(text: &str) -> &str {
@@ -35,10 +35,15 @@ fn drills_make_the_lab_they_need() {
     let Some(program) = executable("drills with a lab of their own") else {
         return;
     };
+    let place = tempfile::tempdir().unwrap();
     for drill in ["double-crash", "link-loss", "disk-full"] {
         let mut command = Command::new(&program);
-        command.args(["drill", drill]);
+        command
+            .env("XDG_RUNTIME_DIR", place.path())
+            .args(["drill", drill]);
         as_expected(drill, &run(&mut command, Duration::from_secs(240)));
+        let left: Vec<_> = fs::read_dir(place.path()).unwrap().collect();
+        assert!(left.is_empty(), "{drill} left behind {left:?}");
     }
 }
 

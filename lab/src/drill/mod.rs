@@ -13,7 +13,7 @@ mod whole_daemon;
 
 use crate::{
     cluster::{self, Cluster},
-    error::LabError,
+    error::{LabError, While},
     events::Event,
     interrupt::Guard,
     layout::{Layout, Spec},
@@ -24,7 +24,13 @@ use crate::{
 };
 use clap::{Parser, ValueEnum};
 use report::{Report, Run};
-use std::{collections::BTreeMap, ffi::OsString, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 /// Until a fault's effect is seen.
 const EFFECT_LIMIT: Duration = Duration::from_secs(30);
@@ -333,11 +339,18 @@ fn drill(command: &Command) -> Result<Report, LabError> {
     }
 }
 
-/// A lab that ends with us, in a directory of its own.
+/// A lab that ends with us, in a new directory of its own: nothing that an earlier one left is in its way.
 pub(crate) fn own_lab(guard: &Guard, purpose: &str, spec: &Spec) -> Result<Lab, LabError> {
     let mut name = Layout::default_dir().into_os_string();
-    name.push(format!("-{purpose}-{}", std::process::id()));
-    guard.boot(|| TiedLab::up(Layout::new(name), spec))
+    name.push(format!("-{purpose}-"));
+    let beside = Path::new(&name);
+    guard.boot(|| {
+        let made = tempfile::Builder::new()
+            .prefix(beside.file_name().unwrap_or_default())
+            .tempdir_in(beside.parent().unwrap_or(Path::new("/tmp")))
+            .during(|| format!("make a directory {}*", beside.display()))?;
+        TiedLab::up(Layout::new(made.keep()), spec)
+    })
 }
 
 fn play_all(command: &Command, cluster: &Cluster<'_>, paint: Paint) -> Result<Report, LabError> {
