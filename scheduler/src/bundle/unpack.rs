@@ -12,8 +12,8 @@ use crate::{
 
 /// Port of the executor inside a container, unless configured.
 const REMOTE_PORT: &str = "3121";
-/// Most replicas a configuration can ask for.
-const MAX_REPLICAS: u32 = 1_000;
+/// Replicas for which there is no room are made up to this number only: each is a node for all others.
+const MAX_REPLICAS: u32 = 100;
 
 /// What is configured, in the form containers need it.
 struct Config<'x> {
@@ -109,13 +109,15 @@ fn read<'x>(c: &mut Cluster, ix: RscIx, xml: &'x Element) -> Option<Config<'x>> 
     };
     let promoted_max = number(&["promoted-max", "masters"]).unwrap_or(0);
     let replicas = number(&["replicas"]).unwrap_or_else(|| promoted_max.max(1));
+    let per_host = number(&["replicas-per-host"]).unwrap_or(1).max(1);
+    let replicas = within_room(c, ix, xml, replicas.max(1), per_host);
     let mut out = Config {
         id: c.rscs[ix].id.clone(),
         agent,
         engine,
         network: xml.child("network"),
-        replicas: replicas.clamp(1, MAX_REPLICAS),
-        per_host: number(&["replicas-per-host"]).unwrap_or(1).max(1),
+        replicas,
+        per_host,
         promoted_max,
         mounts: Vec::new(),
         ports: Vec::new(),
@@ -140,6 +142,21 @@ fn read<'x>(c: &mut Cluster, ix: RscIx, xml: &'x Element) -> Option<Config<'x>> 
             .push(fixed("/var/log/pacemaker/bundles", "/var/log", true));
     }
     Some(out)
+}
+
+/// As many of the replicas as the cluster may have use for.
+fn within_room(c: &mut Cluster, ix: RscIx, xml: &Element, replicas: u32, per_host: u32) -> u32 {
+    let hosts = c.nodes.iter().filter(|n| !n.bundle).count();
+    let hosts = u32::try_from(hosts).unwrap_or(u32::MAX);
+    let most = hosts.saturating_mul(per_host.min(10)).max(MAX_REPLICAS);
+    if replicas > most {
+        c.problem(format!(
+            "line {}: bundle '{}': replicas={replicas} is more than there is room for; {most} are used",
+            xml.line(),
+            c.rscs[ix].id
+        ));
+    }
+    replicas.min(most)
 }
 
 fn read_ports(out: &mut Config) {
