@@ -28,6 +28,10 @@ use tonic::{Request, Response, Status, service::Routes};
 /// Largest request: a whole configuration.
 const MAX_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
 
+/// From one document told to a watcher to the next: what changed in between comes together. Whoever watches reads
+/// all of a document each time, and a thousand changes in a second need not be read one by one.
+const DOCUMENTS_APART: Duration = Duration::from_millis(20);
+
 /// The way of a request to the core and back. Clones share the count of callers.
 #[derive(Clone, Debug)]
 pub(crate) struct Calls {
@@ -210,6 +214,8 @@ impl Local for Client {
             let news = seen.replace(now) != Some(now);
             std::future::ready(news.then(|| document(&snapshot, "")))
         });
+        // Looked for only when its time has come, so that it is the newest.
+        let changes = tokio_stream::StreamExt::throttle(changes, DOCUMENTS_APART);
         Ok(Response::new(Box::pin(changes)))
     }
 
