@@ -101,6 +101,8 @@ struct Builder<'a> {
     data: String,
     data_at: usize,
     referred: bool,
+    /// Blanks since the last tag that nothing else has followed yet.
+    blank: String,
     root: Option<Element>,
 }
 
@@ -117,6 +119,7 @@ impl<'a> Builder<'a> {
             data: String::new(),
             data_at: 0,
             referred: false,
+            blank: String::new(),
             root: None,
         }
     }
@@ -254,11 +257,15 @@ impl<'a> Builder<'a> {
 
     fn character_data(&mut self, at: usize, text: &str) -> Result<(), Fault> {
         if self.data.is_empty() {
+            if self.blank.is_empty() {
+                self.data_at = at;
+            }
             if !self.referred && is_blank(text) {
-                // The indentation between tags, which is most of what comes here.
+                // The indentation between tags, which is most of what comes here; text if a reference follows.
+                self.blank.push_str(text);
                 return Ok(());
             }
-            self.data_at = at;
+            self.data.push_str(&self.blank);
         }
         self.data.push_str(text);
         Ok(())
@@ -267,6 +274,7 @@ impl<'a> Builder<'a> {
     /// Character data ends where markup begins.
     fn flush_data(&mut self) -> Result<(), Fault> {
         let referred = std::mem::take(&mut self.referred);
+        self.blank.clear();
         if self.data.is_empty() {
             return Ok(());
         }
@@ -586,6 +594,26 @@ mod tests {
         assert_eq!(b.attr("v"), Some("<A\nx  y"));
         assert_eq!(doc.child("c").unwrap().text(), "1 & <2>");
         assert_eq!(doc.nodes().len(), 3);
+    }
+
+    #[test]
+    fn blanks_before_a_reference_are_text() {
+        for text in [
+            "<a>\n &gt;b</a>",
+            "<a>\n <![CDATA[>b]]></a>",
+            "<a>\n <?pi?>&gt;b</a>",
+        ] {
+            let doc = parse(text).unwrap();
+            assert_eq!(doc.text(), "\n >b", "{text}");
+            assert_eq!(parse(&doc.to_xml()).as_ref(), Ok(&doc), "{text}");
+        }
+        assert!(parse("<a>\n <b/>\n </a>").unwrap().text().is_empty());
+        refused(
+            "<a/>\n  &gt;b",
+            expect![
+                "line 2, column 3: there is text outside the document element: '>b'; the text must begin with '<'; only comments may stand outside"
+            ],
+        );
     }
 
     #[test]
