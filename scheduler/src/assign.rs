@@ -52,8 +52,12 @@ pub(crate) fn apply_criteria(c: &mut Cluster) {
     }
     let nodes = 0..c.nodes.len();
     let failed: Vec<bool> = nodes.map(|node| failures::has_failures(c, node)).collect();
+    let any_failed = failed.contains(&true);
     for at in 0..c.top.len() {
         let rsc = c.top[at];
+        if !any_failed && !c.rscs[rsc].exclusive_probes {
+            continue;
+        }
         for (node, failed) in failed.iter().enumerate() {
             if *failed {
                 apply_failures(c, rsc, node);

@@ -8,6 +8,7 @@ use crate::{
     actions,
     model::{ActIx, Cluster, End, Link, NodeIx, Ordering, Role, RscIx, Task, ar},
 };
+use smallvec::{SmallVec, smallvec};
 use update::Updater;
 
 /// Adds an edge between two actions. Whether it was new.
@@ -92,8 +93,11 @@ fn push(c: &mut Cluster, first: End, then: End, flags: u32) {
     c.orderings.push(Ordering { first, then, flags });
 }
 
+/// A few actions: there is hardly ever more than one of a kind.
+pub(crate) type Acts = SmallVec<[ActIx; 4]>;
+
 /// Actions of a resource for an operation.
-pub(crate) fn find_actions(c: &Cluster, rsc: RscIx, task: Task, interval_ms: u32) -> Vec<ActIx> {
+pub(crate) fn find_actions(c: &Cluster, rsc: RscIx, task: Task, interval_ms: u32) -> Acts {
     c.rscs[rsc]
         .actions_of(task)
         .filter(|ix| {
@@ -226,7 +230,7 @@ fn apply_one(c: &mut Cluster, o: &Ordering) {
 
 fn order_then(c: &mut Cluster, first: Option<ActIx>, o: &Ordering) {
     let thens = match (o.then.act, o.then.rsc) {
-        (Some(act), _) => vec![act],
+        (Some(act), _) => smallvec![act],
         (None, Some(rsc)) => find_actions(c, rsc, o.then.task, o.then.interval_ms),
         _ => return,
     };
