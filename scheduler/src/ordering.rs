@@ -98,13 +98,20 @@ pub(crate) type Acts = SmallVec<[ActIx; 4]>;
 
 /// Actions of a resource for an operation.
 pub(crate) fn find_actions(c: &Cluster, rsc: RscIx, task: Task, interval_ms: u32) -> Acts {
-    c.rscs[rsc]
-        .actions_of(task)
-        .filter(|ix| {
-            let a = &c.acts[*ix];
-            a.interval_ms == interval_ms && a.key.is_none() && a.name.is_none()
-        })
-        .collect()
+    actions_for(c, rsc, task, interval_ms).collect()
+}
+
+/// As [`find_actions`], one by one.
+pub(crate) fn actions_for(
+    c: &Cluster,
+    rsc: RscIx,
+    task: Task,
+    interval_ms: u32,
+) -> impl Iterator<Item = ActIx> {
+    c.rscs[rsc].actions_of(task).filter(move |ix| {
+        let a = &c.acts[*ix];
+        a.interval_ms == interval_ms && a.key.is_none() && a.name.is_none()
+    })
 }
 
 /// The newest action of a resource for an operation, on a node if one is given.
@@ -127,11 +134,12 @@ pub(crate) fn apply_all(c: &mut Cluster) {
     for ordering in &all {
         apply_one(c, ordering);
     }
-    for ordering in &all {
+    let migratable = c.rscs.iter().any(|r| r.migratable);
+    for ordering in all.iter().filter(|_| migratable) {
         for extra in for_migrations(c, ordering) {
             let exists = |c: &Cluster, end: &End| {
                 end.rsc
-                    .is_some_and(|r| !find_actions(c, r, end.task, 0).is_empty())
+                    .is_some_and(|r| actions_for(c, r, end.task, 0).next().is_some())
             };
             if exists(c, &extra.first) && exists(c, &extra.then) {
                 apply_one(c, &extra);
