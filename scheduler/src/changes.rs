@@ -106,12 +106,11 @@ type ByName = IndexMap<String, Vec<RscIx>>;
 /// something else goes by now.
 fn others_by_name(c: &Cluster) -> ByName {
     let mut out = ByName::new();
-    let configured = c.recall.as_ref().map_or(0, |recall| recall.configured);
     for (ix, r) in c.rscs.iter().enumerate() {
         if r.kind != Kind::Primitive {
             continue;
         }
-        if ix >= configured && c.rsc_ids.get(&r.id) != Some(&ix) {
+        if c.rsc_ids.get(&r.id) != Some(&ix) {
             out.entry(r.id.clone()).or_default().push(ix);
         }
         if let Some(name) = r.history_id.as_ref().filter(|name| **name != r.id) {

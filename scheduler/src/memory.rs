@@ -4,6 +4,14 @@
 //! What is kept holds these pieces, so that another one cannot take their address. A decision made with a memory is
 //! the one that would be made without.
 //!
+//! | kept | depends on | dropped when |
+//! |---|---|---|
+//! | nodes and resources as configured, settings of operations | the element of the configuration, and three attributes of the document | another configuration, or one with rules or references in nodes, resources or defaults |
+//! | what a history means | its element | the last document did not have it |
+//! | which resource a history is of, that it agrees with the configuration | both of these | either is another one |
+//! | which histories of a node are passed over (`history_ops::at_rest`) | the element of all histories of the node, and the configuration | either is another one |
+//! | tables of the last run | nothing: they are written over, and save asking for memory | the configuration is not kept |
+//!
 //! Must never: keep anything that depends on time, on a rule or on a state of the cluster.
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -13,9 +21,7 @@ use indexmap::IndexMap;
 
 use crate::{
     history_ops::at_rest::{NodeHistories, Passing},
-    model::{
-        Act, Again, Cluster, Node, NodeIx, OpMeta, Ordering, Rsc, RscIx, table_again,
-    },
+    model::{Act, Again, Cluster, Node, NodeIx, OpMeta, Ordering, Rsc, RscIx, table_again},
     nodes::section,
 };
 

@@ -7,7 +7,9 @@ mod node_set;
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    rc::Rc, sync::Arc};
+    rc::Rc,
+    sync::Arc,
+};
 
 use cib::Element;
 use indexmap::IndexMap;

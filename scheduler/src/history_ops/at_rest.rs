@@ -100,7 +100,11 @@ impl NodeHistories {
         // Two histories of one resource bear on each other.
         let twice = self.quiet.windows(2).filter(|two| two[0].0 == two[1].0);
         self.restless.extend(twice.map(|two| two[0].0));
-        let quiet = |rsc: &RscIx| self.quiet.binary_search_by_key(rsc, |(rsc, _)| *rsc).is_ok();
+        let quiet = |rsc: &RscIx| {
+            self.quiet
+                .binary_search_by_key(rsc, |(rsc, _)| *rsc)
+                .is_ok()
+        };
         let lively = self.lively.iter().filter_map(|at| self.all.get(*at));
         let also_lively = lively.filter_map(History::resource).filter(quiet);
         self.restless.extend(also_lively);

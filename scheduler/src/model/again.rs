@@ -141,6 +141,9 @@ mod tests {
         table_again(&mut used, std::slice::from_ref(&kept));
         assert_eq!(format!("{used:?}"), format!("{:?}", vec![kept.clone()]));
         table_again(&mut used, &[kept.clone(), kept.clone()]);
-        assert_eq!(format!("{used:?}"), format!("{:?}", vec![kept.clone(), kept]));
+        assert_eq!(
+            format!("{used:?}"),
+            format!("{:?}", vec![kept.clone(), kept])
+        );
     }
 }
