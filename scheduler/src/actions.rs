@@ -285,9 +285,23 @@ pub(crate) fn op_meta(c: &mut Cluster, rsc: RscIx, task: Task, interval_ms: u32)
     let shared = first_instance(c, rsc).map(|first| op_meta(c, first, task, interval_ms));
     let meta = shared.unwrap_or_else(|| {
         let found = find_op(c, rsc, task.text(), interval_ms, true);
-        Arc::new(read_op_meta(c, rsc, found, task.text(), interval_ms))
+        let meta = read_op_meta(c, rsc, found, task.text(), interval_ms);
+        shared_with_last(c, meta)
     });
-    c.rscs[rsc].op_meta.push((task, interval_ms, meta.clone()));
+    Arc::make_mut(&mut c.rscs[rsc].op_meta).push((task, interval_ms, meta.clone()));
+    meta
+}
+
+/// Settings as they were read, shared with those read last that are equal: most resources have the same.
+fn shared_with_last(c: &mut Cluster, meta: OpMeta) -> Arc<OpMeta> {
+    const LAST: usize = 8;
+    let known = c.last_op_metas.iter().find(|known| ***known == meta);
+    if let Some(known) = known {
+        return known.clone();
+    }
+    let meta = Arc::new(meta);
+    c.last_op_metas.truncate(LAST - 1);
+    c.last_op_metas.push_front(meta.clone());
     meta
 }
 

@@ -52,8 +52,12 @@ pub(crate) fn apply_criteria(c: &mut Cluster) {
     }
     let nodes = 0..c.nodes.len();
     let failed: Vec<bool> = nodes.map(|node| failures::has_failures(c, node)).collect();
+    let any_failed = failed.contains(&true);
     for at in 0..c.top.len() {
         let rsc = c.top[at];
+        if !any_failed && !c.rscs[rsc].exclusive_probes {
+            continue;
+        }
         for (node, failed) in failed.iter().enumerate() {
             if *failed {
                 apply_failures(c, rsc, node);
@@ -477,9 +481,20 @@ fn first_node(c: &Cluster, rsc: RscIx) -> Option<NodeIx> {
         return sorted_nodes(c, rsc).first().copied();
     }
     let (active, table) = (c.current_node(rsc), &c.rscs[rsc].allowed);
-    table
-        .nodes()
-        .min_by_key(|node| key(c, table, active, *node))
+    // Nearly always it is the one where the resource is: then scores alone tell.
+    let mut best = active.filter(|node| table.get(*node).is_some());
+    let mut score = best.map_or(-INFINITY, |node| sort_score(c, table, node));
+    for (node, entry) in table.entries() {
+        if best == Some(node) || best.is_some() && entry.score.max(-INFINITY) < score {
+            continue;
+        }
+        let better = |best| key(c, table, active, node) < key(c, table, active, best);
+        if best.is_none_or(better) {
+            best = Some(node);
+            score = sort_score(c, table, node);
+        }
+    }
+    best
 }
 
 /// Whether a key tells how good a node is: load is a number, and the nodes' names have been sorted.

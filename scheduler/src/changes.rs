@@ -7,7 +7,7 @@ use indexmap::IndexMap;
 
 use crate::{
     actions, create, digest, failures,
-    history_ops::{self, word},
+    history_ops::{self, at_rest::NodeHistories, word},
     model::{Cluster, Kind, NodeIx, OpMeta, RscIx, Task, ar},
     ordering::{order_action_task, order_task_action},
     recurring, resources, score,
@@ -19,7 +19,7 @@ pub(crate) fn check(c: &mut Cluster) {
     let Some(status) = cib.child("status") else {
         return;
     };
-    let by_name = std::cell::OnceCell::new();
+    let others = others_by_name(c);
     for state in status.children_named("node_state") {
         let Some(node) = state.id().and_then(|id| c.node_ids.get(id)).copied() else {
             continue;
@@ -27,48 +27,70 @@ pub(crate) fn check(c: &mut Cluster) {
         if !c.can_run(node) && !c.nodes[node].maintenance {
             continue;
         }
-        let Some(resources) = state.child("lrm").and_then(|l| l.child("lrm_resources")) else {
+        let Some(resources) = history_ops::histories_in(state) else {
             continue;
         };
         let key = state.id().unwrap_or("");
-        let mut known = match &mut c.recall {
-            Some(recall) => recall.histories.remove(key).unwrap_or_default(),
-            None => Vec::new(),
-        };
-        let mut next = known.iter_mut().peekable();
-        for xml in resources.children() {
-            let mut history = next.next_if(|h| h.xml.ptr_eq(xml));
-            if history.is_none() && !xml.is(word::LRM_RESOURCE) {
-                continue;
-            }
-            if history.as_ref().is_some_and(|h| h.is_settled(c, node)) {
-                continue;
-            }
-            let named = xml
-                .id()
-                .and_then(|id| by_name.get_or_init(|| by_name_of(c)).get(id));
-            let Some(named) = named else {
-                continue;
-            };
-            let (mut ran, mut changed) = (false, false);
-            for rsc in named {
-                // What has no operations has no history.
-                if concerns(c, *rsc, node, xml) && xml.children().any(|x| x.is(word::LRM_RSC_OP)) {
-                    changed |= check_resource(c, *rsc, node, xml);
-                    ran = true;
+        let known = c.recall.as_mut().and_then(|r| r.histories.remove(key));
+        match known {
+            Some(mut known) if known.are_of(resources) => {
+                check_known(c, node, &mut known, &others);
+                if let Some(recall) = &mut c.recall {
+                    recall.histories.insert(key.to_owned(), known);
                 }
             }
-            if let Some(history) = history
-                .as_mut()
-                .filter(|h| !changed && h.resource().is_some())
-            {
-                history.settle(c, node, ran);
+            _ => {
+                for xml in resources.children().filter(|x| x.is(word::LRM_RESOURCE)) {
+                    check_history(c, node, xml, &others);
+                }
             }
         }
-        if let Some(recall) = &mut c.recall {
-            recall.histories.insert(key.to_owned(), known);
+    }
+}
+
+/// Compares those histories of a node of which it is not known that nothing follows from it.
+fn check_known(c: &mut Cluster, node: NodeIx, known: &mut NodeHistories, others: &ByName) {
+    let passing = c.recall.as_ref().and_then(|recall| recall.passing.as_ref());
+    for at in known.to_look_at(passing) {
+        let Some(history) = known.get_mut(at) else {
+            continue;
+        };
+        if history.is_settled(c, node) {
+            continue;
+        }
+        let found = check_history(c, node, &history.xml, others);
+        if found != Found::Changes && history.resource().is_some() {
+            history.settle(c, node, found == Found::Same);
+            known.learnt();
         }
     }
+}
+
+/// What comparing a history with the configuration showed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Found {
+    /// Nothing could follow from it.
+    Nothing,
+    /// Its operations are those configured.
+    Same,
+    Changes,
+}
+
+/// Compares a history with all resources that go by its name.
+fn check_history(c: &mut Cluster, node: NodeIx, xml: &Element, others: &ByName) -> Found {
+    let mut found = Found::Nothing;
+    for rsc in named(c, xml, others) {
+        // What has no operations has no history.
+        if concerns(c, rsc, node, xml) && xml.children().any(|x| x.is(word::LRM_RSC_OP)) {
+            let changed = check_resource(c, rsc, node, xml);
+            if changed {
+                found = Found::Changes;
+            } else if found == Found::Nothing {
+                found = Found::Same;
+            }
+        }
+    }
+    found
 }
 
 /// Whether anything could follow from a history: most are of resources that do not run there and are as they were.
@@ -77,19 +99,38 @@ fn concerns(c: &Cluster, rsc: RscIx, node: NodeIx, xml: &Element) -> bool {
     r.removed || r.running_on.contains(&node) || agent_changed(c, rsc, xml)
 }
 
-/// Primitives by their ids, and by the names they have in histories.
-fn by_name_of(c: &Cluster) -> IndexMap<String, Vec<RscIx>> {
-    let mut out: IndexMap<String, Vec<RscIx>> = IndexMap::with_capacity(c.rscs.len());
+/// Resources by names.
+type ByName = IndexMap<String, Vec<RscIx>>;
+
+/// Primitives by names that are not those they are found by: the names of instances in histories, and ids that
+/// something else goes by now.
+fn others_by_name(c: &Cluster) -> ByName {
+    let mut out = ByName::new();
     for (ix, r) in c.rscs.iter().enumerate() {
         if r.kind != Kind::Primitive {
             continue;
         }
-        out.entry(r.id.clone()).or_default().push(ix);
+        if c.rsc_ids.get(&r.id) != Some(&ix) {
+            out.entry(r.id.clone()).or_default().push(ix);
+        }
         if let Some(name) = r.history_id.as_ref().filter(|name| **name != r.id) {
             out.entry(name.clone()).or_default().push(ix);
         }
     }
     out
+}
+
+/// Primitives that go by the name a history has, in the order of the tables.
+fn named(c: &Cluster, history: &Element, others: &ByName) -> Vec<RscIx> {
+    let Some(id) = history.id() else {
+        return Vec::new();
+    };
+    let own = c.rsc_ids.get(id).copied();
+    let own = own.filter(|rsc| c.rscs[*rsc].kind == Kind::Primitive);
+    let mut all: Vec<RscIx> = own.into_iter().collect();
+    all.extend(others.get(id).into_iter().flatten());
+    all.sort_unstable();
+    all
 }
 
 /// Compares a history with the configuration. Whether they differ.

@@ -673,7 +673,7 @@ fn expected_there(c: &Cluster, rsc: RscIx, node: Option<NodeIx>) -> bool {
 }
 
 fn promote(c: &mut Cluster, rsc: RscIx, node: Option<NodeIx>, optional: bool) {
-    let starts: Vec<usize> = crate::ordering::find_actions(c, rsc, Task::Start, 0);
+    let starts = crate::ordering::find_actions(c, rsc, Task::Start, 0);
     let runnable = starts
         .iter()
         .filter(|ix| c.acts[**ix].node == node)

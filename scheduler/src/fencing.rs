@@ -256,7 +256,7 @@ fn is_known_on(c: &Cluster, rsc: RscIx, node: NodeIx) -> bool {
         let parent = &c.rscs[*p];
         parent.kind == crate::model::Kind::Clone && !parent.unique
     });
-    let known = |r: RscIx| c.rscs[r].known_on.contains(&node);
+    let known = |r: RscIx| c.rscs[r].known_on.contains(node);
     known(rsc) || clone.is_some_and(known)
 }
 

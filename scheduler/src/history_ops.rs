@@ -1,5 +1,6 @@
 //! Reads operation histories: what each resource is doing on a node, and what went wrong there.
 
+pub(crate) mod at_rest;
 pub(crate) mod digested;
 mod entry;
 mod find;
@@ -118,16 +119,13 @@ struct State<'e> {
 
 /// Reads the histories of all resources on a node.
 pub(crate) fn unpack_node(c: &mut Cluster, node: NodeIx, state: &Element) {
-    let Some(resources) = state
-        .child("lrm")
-        .and_then(|lrm| lrm.child("lrm_resources"))
-    else {
+    let Some(resources) = histories_in(state) else {
         return;
     };
-    if let Some(mut recall) = c.recall.take() {
+    if let Some(recall) = &mut c.recall {
         let key = state.id().unwrap_or("");
-        let known = recall.known_before(key);
-        c.recall = Some(recall);
+        let known = recall.histories.remove(key);
+        let known = known.unwrap_or_else(|| recall.known_before(key));
         let known = digested::unpack_node(c, node, resources, known);
         if let Some(recall) = &mut c.recall {
             recall.histories.insert(key.to_owned(), known);
@@ -146,6 +144,11 @@ pub(crate) fn unpack_node(c: &mut Cluster, node: NodeIx, state: &Element) {
     for (rsc, xml) in removed_containers {
         link_removed_filler(c, rsc, xml);
     }
+}
+
+/// The element of all histories on a node.
+pub(crate) fn histories_in(state: &Element) -> Option<&Element> {
+    state.child("lrm")?.child("lrm_resources")
 }
 
 /// A removed connection stays tied to the container its history names.

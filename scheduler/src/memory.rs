@@ -4,16 +4,24 @@
 //! What is kept holds these pieces, so that another one cannot take their address. A decision made with a memory is
 //! the one that would be made without.
 //!
+//! | kept | depends on | dropped when |
+//! |---|---|---|
+//! | nodes and resources as configured, settings of operations | the element of the configuration, and three attributes of the document | another configuration, or one with rules or references in nodes, resources or defaults |
+//! | what a history means | its element | the last document did not have it |
+//! | which resource a history is of, that it agrees with the configuration | both of these | either is another one |
+//! | which histories of a node are passed over (`history_ops::at_rest`) | the element of all histories of the node, and the configuration | either is another one |
+//! | tables of the last run | nothing: they are written over, and save asking for memory | the configuration is not kept |
+//!
 //! Must never: keep anything that depends on time, on a rule or on a state of the cluster.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use cib::{Element, Word};
 use indexmap::IndexMap;
 
 use crate::{
-    history_ops::digested::History,
-    model::{Cluster, Node, NodeIx, Rsc, RscIx},
+    history_ops::at_rest::{NodeHistories, Passing},
+    model::{Act, Again, Cluster, Node, NodeIx, OpMeta, Ordering, Rsc, RscIx, table_again},
     nodes::section,
 };
 
@@ -23,12 +31,40 @@ use crate::{
 pub struct Memory {
     configuration: Option<Configuration>,
     /// By the id of the node's state.
-    histories: BTreeMap<String, Vec<History>>,
+    histories: BTreeMap<String, NodeHistories>,
+    spare: Spare,
+}
+
+/// Tables of the last run, which the next writes over: nothing in them is read.
+#[derive(Default)]
+struct Spare {
+    rscs: Vec<Rsc>,
+    rsc_ids: IndexMap<String, RscIx>,
+    acts: Vec<Act>,
+    orderings: Vec<Ordering>,
+}
+
+impl Spare {
+    /// The tables of a run that has ended. They take at most twice the room it needed.
+    fn of(c: &mut Cluster) -> Self {
+        let mut spare = Self {
+            rscs: std::mem::take(&mut c.rscs),
+            rsc_ids: std::mem::take(&mut c.rsc_ids),
+            acts: std::mem::take(&mut c.acts),
+            orderings: std::mem::take(&mut c.orderings),
+        };
+        spare.rscs.shrink_to(2 * spare.rscs.len());
+        spare.acts.shrink_to(2 * spare.acts.len());
+        spare.orderings.shrink_to(2 * spare.orderings.len());
+        spare.acts.clear();
+        spare.orderings.clear();
+        spare
+    }
 }
 
 impl std::fmt::Debug for Memory {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let histories: usize = self.histories.values().map(Vec::len).sum();
+        let histories: usize = self.histories.values().map(NodeHistories::len).sum();
         f.debug_struct("Memory")
             .field("configuration", &self.configuration.is_some())
             .field("histories", &histories)
@@ -40,22 +76,25 @@ impl std::fmt::Debug for Memory {
 #[derive(Default)]
 pub(crate) struct Recall {
     configuration: Option<Configuration>,
-    same_configuration: bool,
+    spare: Spare,
+    pub(crate) same_configuration: bool,
     /// So many resources follow from the configuration that is kept.
     pub(crate) configured: usize,
-    before: BTreeMap<String, Vec<History>>,
+    before: BTreeMap<String, NodeHistories>,
     /// Of nodes whose histories were read in this run.
-    pub(crate) histories: BTreeMap<String, Vec<History>>,
+    pub(crate) histories: BTreeMap<String, NodeHistories>,
+    /// Histories that are passed over in this run, if it can be told which.
+    pub(crate) passing: Option<Passing>,
     /// Reading settings of operations, something was said about them that has to be said every time.
     pub(crate) operations_told: bool,
 }
 
 impl Recall {
     /// What is known of the histories of a node.
-    pub(crate) fn known_before(&mut self, state_id: &str) -> Vec<History> {
+    pub(crate) fn known_before(&mut self, state_id: &str) -> NodeHistories {
         let mut known = self.before.remove(state_id).unwrap_or_default();
         if !self.same_configuration {
-            known.iter_mut().for_each(History::forget_configuration);
+            known.forget_configuration();
         }
         known
     }
@@ -73,7 +112,7 @@ struct Configuration {
     top: Vec<RscIx>,
     rsc_ids: IndexMap<String, RscIx>,
     problems: Vec<String>,
-    rsc_defaults: std::sync::Arc<BTreeMap<String, String>>,
+    rsc_defaults: Arc<BTreeMap<String, String>>,
     have_fence_device: bool,
     unfencing: bool,
     have_remote: bool,
@@ -117,6 +156,7 @@ impl Memory {
         Recall {
             same_configuration: configuration.is_some(),
             configuration,
+            spare: std::mem::take(&mut self.spare),
             before: std::mem::take(&mut self.histories),
             ..Recall::default()
         }
@@ -130,17 +170,31 @@ impl Memory {
         let recall = *recall;
         self.histories = recall.histories;
         self.configuration = recall.configuration;
-        let Some(configuration) = &mut self.configuration else {
-            return;
-        };
-        for (kept, used) in configuration.rscs.iter_mut().zip(&mut c.rscs) {
-            // What the failure of a connection calls for depends on more than the configuration.
-            if !recall.operations_told && !used.is_remote {
-                kept.op_meta = std::mem::take(&mut used.op_meta);
-                kept.op_meta
-                    .retain(|(_, _, op)| !op.meta.contains_key("interval-origin"));
+        if let Some(configuration) = &mut self.configuration {
+            configuration.learn(c, recall.operations_told);
+            for histories in self.histories.values_mut() {
+                histories.sort(&configuration.rscs);
             }
-            kept.params = used.params.take();
+            self.spare = Spare::of(c);
+        }
+    }
+}
+
+impl Configuration {
+    /// Keeps what a run found out about what is configured.
+    fn learn(&mut self, c: &mut Cluster, operations_told: bool) {
+        for (kept, used) in self.rscs.iter_mut().zip(&mut c.rscs) {
+            kept.params.again(&used.params);
+            // What the failure of a connection calls for depends on more than the configuration.
+            let depends = operations_told || used.is_remote;
+            if depends || Arc::ptr_eq(&kept.op_meta, &used.op_meta) {
+                continue;
+            }
+            let by_time = |op: &OpMeta| op.meta.contains_key("interval-origin");
+            if used.op_meta.iter().any(|(_, _, op)| by_time(op)) {
+                Arc::make_mut(&mut used.op_meta).retain(|(_, _, op)| !by_time(op));
+            }
+            kept.op_meta = used.op_meta.clone();
         }
     }
 }
@@ -159,9 +213,13 @@ pub(crate) fn restore(c: &mut Cluster) -> bool {
     c.node_ids = kept.node_ids.clone();
     c.tags = kept.tags.clone();
     c.templates = kept.templates.clone();
-    c.rscs = kept.rscs.clone();
+    c.rscs = std::mem::take(&mut recall.spare.rscs);
+    table_again(&mut c.rscs, &kept.rscs);
     c.top = kept.top.clone();
-    c.rsc_ids = kept.rsc_ids.clone();
+    c.rsc_ids = std::mem::take(&mut recall.spare.rsc_ids);
+    c.rsc_ids.clone_from(&kept.rsc_ids);
+    c.acts = std::mem::take(&mut recall.spare.acts);
+    c.orderings = std::mem::take(&mut recall.spare.orderings);
     c.problems = kept.problems.clone();
     c.rsc_defaults = kept.rsc_defaults.clone();
     c.have_fence_device = kept.have_fence_device;

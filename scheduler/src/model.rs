@@ -2,13 +2,21 @@
 //! named by index. Everything else in this crate reads and changes these tables.
 
 mod action;
+mod again;
+mod node_set;
 
-use std::{collections::BTreeMap, rc::Rc, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    rc::Rc,
+    sync::Arc,
+};
 
 use cib::Element;
 use indexmap::IndexMap;
 
 pub(crate) use action::{Act, Link, OnFail, OpMeta, Task, ar};
+pub(crate) use again::{Again, again, table_again};
+pub(crate) use node_set::NodeSet;
 
 use crate::{nvpairs::Ids, options::Options, rules::Recheck};
 
@@ -273,6 +281,7 @@ pub(crate) struct OpDef {
     pub(crate) role: Option<Role>,
 }
 
+again! {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rsc {
     pub(crate) id: String,
@@ -342,7 +351,7 @@ pub(crate) struct Rsc {
     pub(crate) remote_node: Option<NodeIx>,
 
     pub(crate) running_on: Vec<NodeIx>,
-    pub(crate) known_on: Vec<NodeIx>,
+    pub(crate) known_on: NodeSet,
     pub(crate) dangling_migrations: Vec<NodeIx>,
     pub(crate) partial_target: Option<NodeIx>,
     pub(crate) partial_source: Option<NodeIx>,
@@ -368,9 +377,10 @@ pub(crate) struct Rsc {
     pub(crate) with_this: Vec<usize>,
     pub(crate) locations: Vec<usize>,
     pub(crate) tickets: Vec<usize>,
-    pub(crate) op_meta: Vec<(Task, u32, Arc<OpMeta>)>,
+    pub(crate) op_meta: Arc<Vec<(Task, u32, Arc<OpMeta>)>>,
     /// Monitors whose failure expired: node, operation, interval.
     pub(crate) monitors_to_renew: Vec<(NodeIx, String, u32)>,
+}
 }
 
 impl Rsc {
@@ -503,6 +513,8 @@ pub(crate) struct Cluster<'a> {
     pub(crate) node_order: Vec<NodeIx>,
     pub(crate) rsc_defaults: Arc<BTreeMap<String, String>>,
     pub(crate) stop_needed: Vec<RscIx>,
+    /// Settings of operations that were read last.
+    pub(crate) last_op_metas: VecDeque<Arc<OpMeta>>,
 }
 
 impl<'a> Cluster<'a> {
@@ -585,9 +597,16 @@ impl<'a> Cluster<'a> {
         let r = &self.rscs[rsc];
         let mut active: Option<NodeIx> = None;
         let (mut all, mut clean) = (0, 0);
-        let nodes = self.active_nodes(rsc);
+        let of_parts;
+        let nodes = match r.kind {
+            Kind::Primitive => &r.running_on,
+            _ => {
+                of_parts = self.active_nodes(rsc);
+                &of_parts
+            }
+        };
         let fences = matches!(r.requires, Requires::Fencing | Requires::Unfencing);
-        for node in nodes {
+        for node in nodes.iter().copied() {
             all += 1;
             let is_clean = self.clean_online(node);
             if is_clean {

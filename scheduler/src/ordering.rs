@@ -8,6 +8,7 @@ use crate::{
     actions,
     model::{ActIx, Cluster, End, Link, NodeIx, Ordering, Role, RscIx, Task, ar},
 };
+use smallvec::{SmallVec, smallvec};
 use update::Updater;
 
 /// Adds an edge between two actions. Whether it was new.
@@ -92,15 +93,25 @@ fn push(c: &mut Cluster, first: End, then: End, flags: u32) {
     c.orderings.push(Ordering { first, then, flags });
 }
 
+/// A few actions: there is hardly ever more than one of a kind.
+pub(crate) type Acts = SmallVec<[ActIx; 4]>;
+
 /// Actions of a resource for an operation.
-pub(crate) fn find_actions(c: &Cluster, rsc: RscIx, task: Task, interval_ms: u32) -> Vec<ActIx> {
-    c.rscs[rsc]
-        .actions_of(task)
-        .filter(|ix| {
-            let a = &c.acts[*ix];
-            a.interval_ms == interval_ms && a.key.is_none() && a.name.is_none()
-        })
-        .collect()
+pub(crate) fn find_actions(c: &Cluster, rsc: RscIx, task: Task, interval_ms: u32) -> Acts {
+    actions_for(c, rsc, task, interval_ms).collect()
+}
+
+/// As [`find_actions`], one by one.
+pub(crate) fn actions_for(
+    c: &Cluster,
+    rsc: RscIx,
+    task: Task,
+    interval_ms: u32,
+) -> impl Iterator<Item = ActIx> {
+    c.rscs[rsc].actions_of(task).filter(move |ix| {
+        let a = &c.acts[*ix];
+        a.interval_ms == interval_ms && a.key.is_none() && a.name.is_none()
+    })
 }
 
 /// The newest action of a resource for an operation, on a node if one is given.
@@ -123,11 +134,12 @@ pub(crate) fn apply_all(c: &mut Cluster) {
     for ordering in &all {
         apply_one(c, ordering);
     }
-    for ordering in &all {
+    let migratable = c.rscs.iter().any(|r| r.migratable);
+    for ordering in all.iter().filter(|_| migratable) {
         for extra in for_migrations(c, ordering) {
             let exists = |c: &Cluster, end: &End| {
                 end.rsc
-                    .is_some_and(|r| !find_actions(c, r, end.task, 0).is_empty())
+                    .is_some_and(|r| actions_for(c, r, end.task, 0).next().is_some())
             };
             if exists(c, &extra.first) && exists(c, &extra.then) {
                 apply_one(c, &extra);
@@ -226,7 +238,7 @@ fn apply_one(c: &mut Cluster, o: &Ordering) {
 
 fn order_then(c: &mut Cluster, first: Option<ActIx>, o: &Ordering) {
     let thens = match (o.then.act, o.then.rsc) {
-        (Some(act), _) => vec![act],
+        (Some(act), _) => smallvec![act],
         (None, Some(rsc)) => find_actions(c, rsc, o.then.task, o.then.interval_ms),
         _ => return,
     };

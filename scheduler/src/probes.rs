@@ -3,7 +3,7 @@
 use crate::{
     actions, colocation,
     model::{ActIx, Cluster, Discover, Kind, NodeIx, Role, RscIx, Task, ar},
-    ordering::{find_actions, order_action_task, order_actions, order_tasks},
+    ordering::{Acts, find_actions, order_action_task, order_actions, order_tasks},
     recurring::target_rc,
 };
 
@@ -152,7 +152,7 @@ fn wanted(c: &Cluster, rsc: RscIx, node: NodeIx) -> bool {
 }
 
 fn known(c: &Cluster, rsc: RscIx, node: NodeIx) -> bool {
-    if c.rscs[rsc].known_on.contains(&node) {
+    if c.rscs[rsc].known_on.contains(node) {
         return true;
     }
     if !c.is_anonymous_instance(rsc) {
@@ -164,7 +164,7 @@ fn known(c: &Cluster, rsc: RscIx, node: NodeIx) -> bool {
     c.rscs[top].children.iter().any(|i| {
         let is_it = |p: &RscIx| {
             let p = &c.rscs[*p];
-            p.known_on.contains(&node) && crate::history_ops::base_name(&p.id) == base
+            p.known_on.contains(node) && crate::history_ops::base_name(&p.id) == base
         };
         match c.rscs[*i].kind {
             Kind::Primitive => is_it(i),
@@ -181,7 +181,7 @@ fn guest_settles_it(c: &mut Cluster, rsc: RscIx, node: NodeIx) -> bool {
     let top = probe_top(c, rsc);
     let r = &c.rscs[container];
     if r.role == Role::Stopped {
-        if r.assigned.is_some_and(|n| !r.known_on.contains(&n)) {
+        if r.assigned.is_some_and(|n| !r.known_on.contains(n)) {
             order_tasks(c, container, Task::Monitor, top, Task::Start, ar::ORDERED);
         }
         return true;
@@ -236,7 +236,7 @@ fn before_stops(c: &mut Cluster) {
             flags => ar::ORDERED | flags & (ar::IF_FIRST_UNMIGRATABLE | ar::IF_ON_SAME_NODE),
         };
         let thens = match (o.then.act, o.then.rsc) {
-            (Some(act), _) => vec![act],
+            (Some(act), _) => smallvec::smallvec![act],
             (None, Some(rsc)) => find_actions(c, rsc, o.then.task, o.then.interval_ms),
             _ => continue,
         };
@@ -248,7 +248,7 @@ fn before_stops(c: &mut Cluster) {
     }
 }
 
-fn probes_of(c: &Cluster, rsc: RscIx) -> Vec<ActIx> {
+fn probes_of(c: &Cluster, rsc: RscIx) -> Acts {
     find_actions(c, rsc, Task::Monitor, 0)
 }
 

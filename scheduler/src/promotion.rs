@@ -109,7 +109,7 @@ fn score_is_its_own(c: &Cluster, rsc: RscIx, node: NodeIx) -> bool {
             if active.is_none() && c.rscs[part].running_on.contains(&node) {
                 active = Some(part);
             }
-            probed |= c.rscs[part].known_on.contains(&node);
+            probed |= c.rscs[part].known_on.contains(node);
         }
         if active == Some(rsc) || active.is_none() && probed {
             return true;
@@ -117,7 +117,7 @@ fn score_is_its_own(c: &Cluster, rsc: RscIx, node: NodeIx) -> bool {
     }
     // Before anything is known anywhere, lasting scores count for all.
     r.running_on.is_empty() && r.known_on.is_empty()
-        || r.known_on.contains(&node)
+        || r.known_on.contains(node)
         || r.running_on.contains(&node)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     model::{ActIx, Cluster, Kind, NodeIx, Role, RscIx, Task},
-    ordering::find_actions,
+    ordering::actions_for,
 };
 
 /// A planned change, in words and in parts.
@@ -132,9 +132,7 @@ struct Change<'c> {
 }
 
 fn on_node(c: &Cluster, rsc: RscIx, task: Task, node: Option<NodeIx>) -> Option<ActIx> {
-    find_actions(c, rsc, task, 0)
-        .into_iter()
-        .find(|ix| node.is_none() || c.acts[*ix].node == node)
+    actions_for(c, rsc, task, 0).find(|ix| node.is_none() || c.acts[*ix].node == node)
 }
 
 fn primitive(c: &mut Cluster, rsc: RscIx, out: &mut Vec<Planned>) {

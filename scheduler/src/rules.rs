@@ -1,6 +1,6 @@
 //! Rules: whether a condition on node, time, agent or operation holds at a moment.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use cib::Element;
 
@@ -108,7 +108,7 @@ fn expression(part: &Element, ctx: &Context) -> bool {
         return false;
     };
     let attribute = substitute(attribute, ctx.captures);
-    let actual = node.get(attribute.as_str()).map(String::as_str);
+    let actual = node.get(&*attribute).map(String::as_str);
     let operation = part.attr("operation").unwrap_or("");
     match operation {
         "defined" => return actual.is_some(),
@@ -149,6 +149,11 @@ fn compare(
     }
 }
 
+/// Bytes of a text in ASCII, in lower case.
+fn lower(text: &str) -> impl Iterator<Item = u8> {
+    text.bytes().map(|byte| byte.to_ascii_lowercase())
+}
+
 fn ordering(a: &str, b: &str, operation: &str, kind: Option<&str>) -> std::cmp::Ordering {
     let decimal = a.contains('.') || b.contains('.');
     let kind = kind.unwrap_or(match operation {
@@ -156,7 +161,10 @@ fn ordering(a: &str, b: &str, operation: &str, kind: Option<&str>) -> std::cmp::
         "lt" | "lte" | "gt" | "gte" => "integer",
         _ => "string",
     });
-    let text = || a.to_lowercase().cmp(&b.to_lowercase());
+    let text = || match a.is_ascii() && b.is_ascii() {
+        true => lower(a).cmp(lower(b)),
+        false => a.to_lowercase().cmp(&b.to_lowercase()),
+    };
     match kind {
         "integer" => match (integer(a), integer(b)) {
             (Some(x), Some(y)) => x.cmp(&y),
@@ -191,9 +199,9 @@ pub(crate) fn versions(a: &str, b: &str) -> std::cmp::Ordering {
     x.cmp(&y)
 }
 
-fn substitute(attribute: &str, captures: Option<&[String]>) -> String {
+fn substitute<'a>(attribute: &'a str, captures: Option<&[String]>) -> Cow<'a, str> {
     let Some(captures) = captures.filter(|_| attribute.contains('%')) else {
-        return attribute.to_owned();
+        return Cow::Borrowed(attribute);
     };
     let mut out = String::new();
     let mut chars = attribute.chars().peekable();
@@ -206,7 +214,7 @@ fn substitute(attribute: &str, captures: Option<&[String]>) -> String {
             _ => out.push(c),
         }
     }
-    out
+    Cow::Owned(out)
 }
 
 fn date_expression(part: &Element, now_s: i64, recheck: &mut Recheck) -> bool {

@@ -270,6 +270,7 @@ impl<'a> Cluster<'a> {
             node_order: Vec::new(),
             rsc_defaults: Default::default(),
             stop_needed: Vec::new(),
+            last_op_metas: Default::default(),
         }
     }
 }

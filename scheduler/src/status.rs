@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use cib::Element;
 
 use crate::{
-    fencing, history_ops,
+    fencing,
+    history_ops::{self, at_rest},
     model::{Cluster, NodeIx, NodeKind, Role, Ticket},
     nodes, nvpairs,
     rules::Context,
@@ -23,10 +24,12 @@ pub(crate) fn unpack(c: &mut Cluster) {
         unpack_node_state(c, state);
     }
     let states: Vec<&Element> = status.children_named("node_state").collect();
+    at_rest::begin(c, &states);
     while unpack_histories(c, &states, false) {}
     if c.options.fencing {
         unpack_histories(c, &states, true);
     }
+    at_rest::conclude(c);
     finish_containers(c);
     finish_remote(c, &states);
 }

@@ -195,6 +195,9 @@ fn in_bundle(c: &Cluster, node: NodeIx) -> bool {
 
 /// Writes down what a resource takes of the node it was put on, when asked for.
 pub(crate) fn show_taken(c: &mut Cluster, node: NodeIx, rsc: RscIx) {
+    if c.utilization_trace.is_none() {
+        return;
+    }
     let r = &c.rscs[rsc];
     let mut line = format!(
         "pcmk__assign_resource: {} utilization on {}:",

@@ -8,7 +8,11 @@
 
 use cib::Element;
 
-use super::{Entry, active_since, by_age, exec, ocf, read_entries, word};
+use super::{
+    Entry, active_since,
+    at_rest::{self, NodeHistories},
+    by_age, exec, ocf, read_entries, word,
+};
 use crate::{
     actions, failures,
     model::{Cluster, Kind, NodeIx, OnFail, Role, RscIx, Task},
@@ -95,6 +99,16 @@ impl History {
         self.same_operations = operations && self.rsc.is_some_and(comparable);
     }
 
+    /// Whether everything went as it should, if anything was done at all.
+    pub(super) fn is_plain(&self) -> bool {
+        !matches!(self.meaning, Meaning::Other)
+    }
+
+    /// Whether it says that the resource does not run there and nothing else, and is that of the agent configured.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.same_agent && matches!(&self.meaning, Meaning::Plain(plain) if plain.is_quiet())
+    }
+
     /// The resource it is of, where that follows from the configuration alone.
     pub(crate) fn resource(&self) -> Option<RscIx> {
         self.rsc
@@ -160,6 +174,11 @@ fn is_plain(entry: &Entry) -> bool {
 }
 
 impl Plain {
+    /// Whether the resource does not run there and nothing is done about it.
+    fn is_quiet(&self) -> bool {
+        self.role == PlainRole::Stopped && self.monitors_ms.is_empty()
+    }
+
     fn add(&mut self, entry: &Entry) {
         let set = match (entry.task, entry.rc) {
             (Task::Monitor, ocf::NOT_RUNNING) | (Task::Stop, _) => PlainRole::Stopped,
@@ -200,38 +219,46 @@ pub(super) fn unpack_node(
     c: &mut Cluster,
     node: NodeIx,
     resources: &Element,
-    known: Vec<History>,
-) -> Vec<History> {
+    mut known: NodeHistories,
+) -> NodeHistories {
+    known.read(resources);
+    at_rest::pass_over(c, node, &mut known);
+    let passing = c.recall.as_ref().and_then(|recall| recall.passing.as_ref());
     let fails = failures::has_failures(c, node);
     let mut removed_containers = Vec::new();
-    let mut one = |c: &mut Cluster, history: &mut History| {
+    for at in known.to_look_at(passing) {
+        let Some(history) = known.get_mut(at) else {
+            continue;
+        };
         if let Some(rsc) = unpack(c, node, history, fails)
             && c.rscs[rsc].removed
             && history.xml.attr("container").is_some()
         {
             removed_containers.push((rsc, history.xml.clone()));
         }
-    };
-    let mut known = known;
-    let mut all = resources.children().peekable();
-    let mut same = 0;
-    // Nearly always all of them are as they were: they are looked at where they are, and their elements not at all.
-    while let (Some(xml), Some(history)) = (all.peek(), known.get_mut(same))
-        && history.xml.ptr_eq(xml)
-    {
-        one(c, history);
-        same += 1;
-        all.next();
-    }
-    let mut rest = Known::new(known.split_off(same));
-    for xml in all.filter(|x| x.is(word::LRM_RESOURCE)) {
-        let mut history = rest.take(xml);
-        one(c, &mut history);
-        known.push(history);
     }
     for (rsc, xml) in removed_containers {
         super::link_removed_filler(c, rsc, &xml);
     }
+    known
+}
+
+/// The histories in an element; of those that are as they were, what is `known`.
+pub(super) fn read_again(resources: &Element, mut known: Vec<History>) -> Vec<History> {
+    let mut all = resources.children().peekable();
+    let mut same = 0;
+    // Nearly always all of them are as they were: they stay where they are, and their elements are not looked at.
+    while let (Some(xml), Some(history)) = (all.peek(), known.get(same))
+        && history.xml.ptr_eq(xml)
+    {
+        same += 1;
+        all.next();
+    }
+    let mut rest = Known::new(known.split_off(same));
+    known.extend(
+        all.filter(|x| x.is(word::LRM_RESOURCE))
+            .map(|xml| rest.take(xml)),
+    );
     known
 }
 
@@ -286,13 +313,11 @@ fn unpack(c: &mut Cluster, node: NodeIx, history: &mut History, fails: bool) -> 
             found
         }
     };
-    let forgets = |rsc: &RscIx| c.rscs[*rsc].failure_timeout_ms >= 1000;
-    let Some(rsc) = found.filter(|rsc| !(fails && forgets(rsc))) else {
+    let Some(rsc) = found.filter(|rsc| !(fails && forgets_failures(c, *rsc))) else {
         let entries = read_entries(&history.xml);
         return super::unpack_entries(c, node, &history.xml, entries, found);
     };
-    let quiet = plain.role == PlainRole::Stopped && plain.monitors_ms.is_empty();
-    if quiet && rests(c, rsc, node) {
+    if plain.is_quiet() && rests(c, rsc, node) {
         return Some(rsc);
     }
     let saved_role = c.rscs[rsc].role;
@@ -307,6 +332,11 @@ fn unpack(c: &mut Cluster, node: NodeIx, history: &mut History, fails: bool) -> 
     }
     super::conclude(c, rsc, node, OnFail::Ignore, saved_role);
     Some(rsc)
+}
+
+/// Whether failures of a resource are forgotten some time.
+pub(super) fn forgets_failures(c: &Cluster, rsc: RscIx) -> bool {
+    c.rscs[rsc].failure_timeout_ms >= 1000
 }
 
 /// Of a resource to which nothing else happens, all there is to say of a node where it does not run is that this is

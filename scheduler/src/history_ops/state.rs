@@ -4,7 +4,7 @@ use crate::{
     actions,
     explain::record,
     fencing,
-    model::{Cluster, Kind, MultiplyActive, NodeIx, OnFail, Requires, Role, RscIx, Task},
+    model::{Cluster, Kind, MultiplyActive, NodeIx, NodeSet, OnFail, Requires, Role, RscIx, Task},
     score::INFINITY,
 };
 
@@ -76,16 +76,16 @@ fn note_known(c: &mut Cluster, rsc: RscIx, node: NodeIx) {
 
 /// Notes that it is known what a resource, and all it is in, does on a node.
 pub(super) fn note_known_on(c: &mut Cluster, rsc: RscIx, node: NodeIx) {
-    let nodes = c.nodes.len();
+    let mut nodes = NodeSet::default();
+    nodes.insert(node);
+    note_known_on_all(c, rsc, &nodes);
+}
+
+/// As [`note_known_on`], of several nodes.
+pub(super) fn note_known_on_all(c: &mut Cluster, rsc: RscIx, nodes: &NodeSet) {
     let mut at = Some(rsc);
     while let Some(ix) = at {
-        let known_on = &mut c.rscs[ix].known_on;
-        if !known_on.contains(&node) {
-            if known_on.is_empty() {
-                known_on.reserve_exact(nodes);
-            }
-            known_on.push(node);
-        }
+        c.rscs[ix].known_on.extend(nodes);
         if c.rscs[ix].unique {
             break;
         }

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, rc::Rc, sync::Arc};
 
+use smallvec::SmallVec;
+
 use super::{ActIx, NodeIx, Requires, Role, RscIx};
 
 /// What an action does.
@@ -103,7 +105,7 @@ pub(crate) enum OnFail {
 }
 
 /// Settings of an operation: what is configured, completed by defaults.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct OpMeta {
     /// As the executor receives it, `CRM_meta_` left out.
     pub(crate) meta: BTreeMap<String, String>,
@@ -142,9 +144,12 @@ pub(crate) struct Act {
     pub(crate) reason: Option<Rc<str>>,
     pub(crate) required_before: u32,
     pub(crate) runnable_before: u32,
-    pub(crate) before: Vec<Link>,
-    pub(crate) after: Vec<Link>,
+    pub(crate) before: Links,
+    pub(crate) after: Links,
 }
+
+/// Edges on one side of an action: of most, a stop and a start.
+pub(crate) type Links = SmallVec<[Link; 2]>;
 
 /// An edge between two actions, seen from one of them.
 #[derive(Clone, Copy, Debug)]

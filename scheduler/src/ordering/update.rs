@@ -211,6 +211,9 @@ impl Updater {
             c.acts[then].before[at].flags = 0;
             return Changed::default();
         }
+        if is_at_rest(c, original, then, link.flags) {
+            return Changed::default();
+        }
         if c.acts[original].rsc.is_some()
             && link.flags & ar::THEN_CANCELS_FIRST != 0
             && !c.acts[then].optional
@@ -520,6 +523,18 @@ impl Updater {
             self.mark_blocked(c, c.rscs[rsc].children[at], because, task);
         }
     }
+}
+
+/// Whether an edge within one primitive has nothing to say: neither end has to be done, and both could be.
+fn is_at_rest(c: &Cluster, first: ActIx, then: ActIx, flags: u32) -> bool {
+    let (first, then) = (&c.acts[first], &c.acts[then]);
+    let within = then.rsc.filter(|_| first.rsc == then.rsc);
+    within.is_some_and(|rsc| c.rscs[rsc].kind == Kind::Primitive)
+        && first.optional
+        && then.optional
+        && first.runnable
+        && then.runnable
+        && flags & ar::UNMIGRATABLE_THEN_BLOCKS == 0
 }
 
 /// One more of those a gate waits for can be done; whether that opened it.

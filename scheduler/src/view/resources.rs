@@ -18,7 +18,7 @@ pub(super) fn all(c: &Cluster) -> Vec<Resource> {
 /// constraint says so, those where it is known.
 fn is_open(c: &Cluster, r: &Rsc, node: NodeIx) -> bool {
     match r.allowed.is_empty() {
-        true => c.options.symmetric || r.known_on.contains(&node),
+        true => c.options.symmetric || r.known_on.contains(node),
         false => r.allowed.get(node).is_some(),
     }
 }
