@@ -35,6 +35,12 @@ pub struct Memory {
     spare: Spare,
 }
 
+/// A daemon decides on other threads than the one that keeps its memory.
+const _: () = {
+    const fn is_sent<T: Send>() {}
+    is_sent::<Memory>();
+};
+
 /// Tables of the last run, which the next writes over: nothing in them is read.
 #[derive(Default)]
 struct Spare {

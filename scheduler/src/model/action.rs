@@ -1,6 +1,6 @@
 //! Actions of the plan: what they do, what is set for them, and how they bear on each other.
 
-use std::{collections::BTreeMap, rc::Rc, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use smallvec::SmallVec;
 
@@ -124,9 +124,9 @@ pub(crate) struct Act {
     pub(crate) task: Task,
     pub(crate) interval_ms: u32,
     /// Key when it is not made of resource, task and interval.
-    pub(crate) key: Option<Rc<str>>,
+    pub(crate) key: Option<Arc<str>>,
     /// Name of the operation when it is not that of the task.
-    pub(crate) name: Option<Rc<str>>,
+    pub(crate) name: Option<Arc<str>>,
     pub(crate) op: Option<Arc<OpMeta>>,
     pub(crate) extra: Vec<(&'static str, String)>,
     pub(crate) extra_owned: Vec<(String, String)>,
@@ -141,7 +141,7 @@ pub(crate) struct Act {
     pub(crate) in_graph: bool,
     pub(crate) on_dc: bool,
     pub(crate) needs: Requires,
-    pub(crate) reason: Option<Rc<str>>,
+    pub(crate) reason: Option<Arc<str>>,
     pub(crate) required_before: u32,
     pub(crate) runnable_before: u32,
     pub(crate) before: Links,
