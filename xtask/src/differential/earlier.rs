@@ -18,6 +18,14 @@ pub(super) const RULES: &[Rule] = &[
         name: "unyielding",
         change: "a resource leaves a place to the dependent that must not be with it and has no other",
     },
+    Rule {
+        name: "instances-alone",
+        change: "what a clone would like to be with, and what is to be with it, counts for its instances",
+    },
+    Rule {
+        name: "apart-in-any-role",
+        change: "what is to be apart in a role may be together in another",
+    },
 ];
 
 /// Asks for rules.
@@ -34,6 +42,6 @@ mod tests {
     fn each_rule_is_asked_for_by_name() {
         let all = arguments(RULES);
         assert_eq!(all.len(), RULES.len() * 2);
-        assert_eq!(arguments(&RULES[1..]), ["--earlier", "unyielding"]);
+        assert_eq!(arguments(&RULES[1..2]), ["--earlier", "unyielding"]);
     }
 }
