@@ -35,9 +35,14 @@ pub(crate) fn apply_all(c: &mut Cluster, rsc: RscIx) {
     let this_with = this_with(c, rsc);
     let with_this = with_this(c, rsc);
     // What must be is seen to first, so that as much as possible of it can be.
-    for mandatory in [true, false] {
-        let now =
-            |c: &Cluster, ix: &usize| (c.colocations[*ix].score.abs() >= INFINITY) == mandatory;
+    let passes: &[Option<bool>] = match c.earlier.in_order {
+        true => &[None],
+        false => &[Some(true), Some(false)],
+    };
+    for mandatory in passes {
+        let now = |c: &Cluster, ix: &usize| {
+            mandatory.is_none_or(|m| m == (c.colocations[*ix].score.abs() >= INFINITY))
+        };
         for ix in this_with.iter().copied() {
             if now(c, &ix) {
                 apply_this_with(c, ix, rsc);
@@ -125,7 +130,12 @@ fn collect_this_with(c: &Cluster, rsc: RscIx, origin: RscIx, out: &mut Vec<usize
             }
             return;
         }
-        Kind::Clone => out.extend(&r.this_with),
+        Kind::Clone => {
+            let alone = c.earlier.instances_alone && rsc != origin;
+            let wish = |ix: usize| (0..INFINITY).contains(&c.colocations[ix].score);
+            let counts = |ix: &&usize| !alone || !wish(**ix);
+            out.extend(r.this_with.iter().filter(counts));
+        }
     }
     if let Some(parent) = r.parent.filter(|_| rsc == origin || r.kind == Kind::Clone) {
         collect_this_with(c, parent, origin, out);
@@ -186,7 +196,11 @@ fn collect_with_this(c: &Cluster, rsc: RscIx, origin: RscIx, out: &mut Vec<usize
             }
             return;
         }
-        Kind::Clone => out.extend(&r.with_this),
+        Kind::Clone => {
+            let alone = c.earlier.instances_alone && rsc != origin;
+            let counts = |ix: &&usize| !alone || c.colocations[**ix].score < 0;
+            out.extend(r.with_this.iter().filter(counts));
+        }
     }
     if let Some(parent) = r.parent.filter(|_| rsc == origin || r.kind == Kind::Clone) {
         collect_with_this(c, parent, origin, out);
@@ -341,6 +355,9 @@ pub(crate) fn affects(
     }
     if !preview && !c.rscs[dependent].unassigned {
         return Affects::Nothing;
+    }
+    if c.earlier.apart_in_any_role && col.score < 0 {
+        return Affects::Location;
     }
     if col.dependent_role != Role::Unknown && col.dependent_role != c.state(role_rsc, false) {
         return Affects::Nothing;
@@ -742,6 +759,9 @@ fn banned_with_group(c: &Cluster, rsc: RscIx, node: NodeIx) -> bool {
 /// Whether a primary goes where its dependent, which must not be with it, cannot be: only for a dependent that has but
 /// one node to be on, and if the primary's stickiness and the constraint's influence let it.
 fn gives_way(c: &Cluster, ix: usize, score: i32) -> bool {
+    if c.earlier.unyielding {
+        return false;
+    }
     let col = &c.colocations[ix];
     let sticky = c.rscs[col.primary].stickiness >= score.saturating_neg();
     !sticky && has_influence(c, ix, None) && allowed_on_one(c, col.dependent)

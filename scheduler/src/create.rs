@@ -618,11 +618,10 @@ fn stop(c: &mut Cluster, rsc: RscIx, optional: bool) {
             continue;
         }
         let ix = actions::stop(c, rsc, node, optional);
-        if c.rscs[rsc].stop_unexpected {
-            actions::set_reason(c, ix, "being multiply active", false);
-        }
         if c.rscs[rsc].assigned.is_none() {
             actions::set_reason(c, ix, "node availability", false);
+        } else if c.rscs[rsc].stop_unexpected {
+            actions::set_reason(c, ix, "being multiply active", false);
         }
         if !c.rscs[rsc].managed {
             c.acts[ix].runnable = false;

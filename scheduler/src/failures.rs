@@ -218,7 +218,8 @@ pub(crate) fn threshold_reached(c: &mut Cluster, rsc: RscIx, node: NodeIx) -> Op
     if c.rscs[rsc].migration_threshold == 0 {
         return None;
     }
-    if failure_ignored(c, rsc, node) {
+    // Where one failure is ignored, the counts of no node ban.
+    if c.rscs[rsc].ignored_failure || will_be_wiped(c, rsc, node) {
         return None;
     }
     let found = count_with_fillers(c, rsc, node);
@@ -248,7 +249,8 @@ pub(crate) fn has_failures(c: &Cluster, node: NodeIx) -> bool {
         .is_some_and(|(name, _)| name.starts_with("fail-count-"))
 }
 
-/// A failure whose on-fail is "ignore" does not count.
-fn failure_ignored(c: &mut Cluster, rsc: RscIx, node: NodeIx) -> bool {
-    c.rscs[rsc].ignored_failure && c.rscs[rsc].running_on.contains(&node)
+/// What a resource did with other parameters counts no more: its fail count is about to be wiped.
+fn will_be_wiped(c: &Cluster, rsc: RscIx, node: NodeIx) -> bool {
+    let mut actions = c.rscs[rsc].actions.iter().map(|ix| &c.acts[*ix]);
+    actions.any(|a| a.task == Task::ClearFailCount && a.node == Some(node))
 }

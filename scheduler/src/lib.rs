@@ -12,6 +12,7 @@ mod constraints;
 mod create;
 mod dates;
 pub mod digest;
+mod earlier;
 pub mod explain;
 mod failures;
 mod fencing;
@@ -48,6 +49,7 @@ mod utilization;
 pub mod view;
 
 pub use dates::parse_moment;
+pub use earlier::Earlier;
 pub use lint::lint;
 pub use memory::Memory;
 pub use report::Planned;

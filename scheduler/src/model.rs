@@ -499,6 +499,8 @@ pub(crate) struct Cluster<'a> {
     pub(crate) explain: Option<Box<crate::explain::record::Recorder>>,
     /// Private parameters are not known.
     pub(crate) blotted: bool,
+    /// Rules of an earlier version.
+    pub(crate) earlier: crate::earlier::Earlier,
     /// What is known from earlier runs.
     pub(crate) recall: Option<Box<crate::memory::Recall>>,
     pub(crate) have_fence_device: bool,

@@ -272,8 +272,9 @@ fn between(
         .attr("require-all")
         .and_then(score::parse_bool)
         .unwrap_or(true);
-    let sequential1 = sequential(set1);
-    let sequential2 = sequential(set2);
+    // Between sets, only one that says so counts as a sequence.
+    let says_so = |set: &Element| set.attr("sequential").and_then(score::parse_bool) == Some(true);
+    let (sequential1, sequential2) = (says_so(set1), says_so(set2));
     if symmetry == Symmetry::Inverse {
         let (Some(a), Some(b)) = (inverse(first_task), inverse(then_task)) else {
             return;

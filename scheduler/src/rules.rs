@@ -55,9 +55,7 @@ pub(crate) fn block_applies(block: &Element, ctx: &Context, recheck: &mut Rechec
 
 /// Whether a rule holds.
 pub(crate) fn holds(rule: &Element, ctx: &Context, recheck: &mut Recheck) -> bool {
-    let any = rule
-        .attr("boolean-op")
-        .is_some_and(|op| op.eq_ignore_ascii_case("or"));
+    let any = any_is_enough(rule);
     for part in rule.children() {
         let Some(passes) = condition(part, ctx, recheck) else {
             continue;
@@ -68,6 +66,12 @@ pub(crate) fn holds(rule: &Element, ctx: &Context, recheck: &mut Recheck) -> boo
         }
     }
     !any
+}
+
+/// Whether a rule holds as soon as one of its parts does.
+pub(crate) fn any_is_enough(rule: &Element) -> bool {
+    rule.attr("boolean-op")
+        .is_some_and(|op| op.eq_ignore_ascii_case("or"))
 }
 
 fn condition(part: &Element, ctx: &Context, recheck: &mut Recheck) -> Option<bool> {

@@ -6,7 +6,9 @@ use cib::Element;
 use indexmap::IndexMap;
 
 use crate::{
-    assign, changes, constraints, create, explain, fencing,
+    assign, changes, constraints, create,
+    earlier::Earlier,
+    explain, fencing,
     graph::Graph,
     history_ops,
     memory::{self, Memory, Recall},
@@ -54,6 +56,8 @@ pub struct Asked {
     pub blotted: bool,
     /// Nobody wants the actions, only the planned changes: the graph names none.
     pub no_actions: bool,
+    /// Rules of an earlier version, for comparing with it.
+    pub earlier: Earlier,
 }
 
 /// Runs the scheduler for a moment; `trace`: with score lines.
@@ -105,6 +109,7 @@ impl<'a> Reading<'a> {
 
 fn finish(mut c: Cluster, asked: Asked) -> (Run, Cluster) {
     c.blotted = asked.blotted;
+    c.earlier = asked.earlier;
     c.trace = asked.scores.then(Vec::new);
     c.utilization_trace = asked.utilization.then(Vec::new);
     decide(&mut c);
@@ -260,6 +265,7 @@ impl<'a> Cluster<'a> {
             utilization_trace: None,
             explain: None,
             blotted: false,
+            earlier: Earlier::default(),
             recall: None,
             have_fence_device: false,
             unfencing: false,

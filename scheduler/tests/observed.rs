@@ -7,7 +7,7 @@
 )]
 
 use cib::Element;
-use scheduler::view::View;
+use scheduler::{Earlier, view::View};
 
 const NOW_S: i64 = 1_790_000_000;
 const UUID: &str = "5b0a4b5e-0000-4000-8000-000000000001";
@@ -16,12 +16,15 @@ const NO_PARAMETERS: &str = "f2317cad3d54cec5d7d7aa7d0bf35cf8";
 const DUMMY: &str = r#"class="ocf" provider="pacemaker" type="Dummy""#;
 const STATEFUL: &str = r#"class="ocf" provider="pacemaker" type="Stateful""#;
 
-/// What differs from one small cluster to the next; every node is online.
+/// What differs from one small cluster to the next; nodes are online unless said.
 #[derive(Default)]
 struct Small<'a> {
     options: &'a [(&'a str, &'a str)],
     nodes: &'a [&'a str],
     resources: &'a str,
+    constraints: &'a str,
+    /// Nodes that left in order.
+    offline: &'a [&'a str],
     /// For each node: inside of `transient_attributes` and histories.
     status: &'a [(&'a str, String)],
     node_attributes: &'a str,
@@ -45,9 +48,9 @@ impl Small<'_> {
             })
             .collect();
         let states: String = self.nodes.iter().map(|n| self.state(n)).collect();
-        let resources = self.resources;
+        let (resources, constraints) = (self.resources, self.constraints);
         let text = format!(
-            r#"<cib validate-with="pacemaker-3.9" have-quorum="1" dc-uuid="{}" crm_feature_set="3.16.1" epoch="1" num_updates="1" admin_epoch="0"><configuration><crm_config><cluster_property_set id="options">{options}</cluster_property_set></crm_config><nodes>{nodes}</nodes><resources>{resources}</resources><constraints/></configuration><status>{states}</status></cib>"#,
+            r#"<cib validate-with="pacemaker-3.9" have-quorum="1" dc-uuid="{}" crm_feature_set="3.16.1" epoch="1" num_updates="1" admin_epoch="0"><configuration><crm_config><cluster_property_set id="options">{options}</cluster_property_set></crm_config><nodes>{nodes}</nodes><resources>{resources}</resources><constraints>{constraints}</constraints></configuration><status>{states}</status></cib>"#,
             self.nodes[0]
         );
         Element::parse(&text).unwrap()
@@ -57,9 +60,30 @@ impl Small<'_> {
         let of = |n: &&(&str, String)| n.0 == node;
         let inside = self.status.iter().find(of).map_or("", |(_, t)| t.as_str());
         let (attributes, history) = inside.split_once('|').unwrap_or(("", inside));
+        let (member, crmd, join) = match self.offline.contains(&node) {
+            true => ("false", "offline", "down"),
+            false => ("true", "online", "member"),
+        };
         format!(
-            r#"<node_state id="{node}" uname="{node}" in_ccm="true" crmd="online" join="member" expected="member"><transient_attributes id="{node}"><instance_attributes id="t-{node}">{attributes}</instance_attributes></transient_attributes><lrm id="{node}"><lrm_resources>{history}</lrm_resources></lrm></node_state>"#
+            r#"<node_state id="{node}" uname="{node}" in_ccm="{member}" crmd="{crmd}" join="{join}" expected="{join}"><transient_attributes id="{node}"><instance_attributes id="t-{node}">{attributes}</instance_attributes></transient_attributes><lrm id="{node}"><lrm_resources>{history}</lrm_resources></lrm></node_state>"#
         )
+    }
+
+    /// The scores of all nodes for one resource, as last shown.
+    fn scores(&self, rsc: &str, earlier: &[&str]) -> Vec<String> {
+        let rules = earlier
+            .iter()
+            .try_fold(Earlier::default(), |rules, name| rules.and(name));
+        let asked = scheduler::Asked {
+            scores: true,
+            earlier: rules.unwrap(),
+            ..scheduler::Asked::default()
+        };
+        let lines = scheduler::run_with(&self.cib(), NOW_S, asked).scores;
+        let start = format!("pcmk__primitive_assign: {rsc} allocation score on ");
+        let of = lines.iter().filter_map(|l| l.strip_prefix(&start));
+        of.map(|l| l.split(": ").nth(1).unwrap_or(l).to_owned())
+            .collect()
     }
 
     fn planned(&self) -> Vec<String> {
@@ -354,4 +378,191 @@ fn what_a_rule_need_not_look_at_does_not_wake_the_cluster() {
     };
     assert!(recheck("and").is_some());
     assert_eq!(recheck("or"), None);
+}
+
+#[test]
+fn a_rule_of_which_one_part_is_enough_adds_to_what_the_node_is_worth() {
+    let resources = format!(r#"<primitive id="rsc1" {DUMMY}/>"#);
+    let score = |operation: &str, offline: &[&str]| {
+        let constraints = format!(
+            r##"<rsc_location id="l" rsc="rsc1"><rule id="r" score="100" boolean-op="{operation}"><expression id="e" attribute="#uname" operation="defined"/></rule></rsc_location>"##
+        );
+        let small = Small {
+            options: &[("stonith-enabled", "false")],
+            nodes: &["node1", "node2"],
+            resources: &resources,
+            constraints: &constraints,
+            offline,
+            ..Small::default()
+        };
+        small.scores("rsc1", &[])
+    };
+    assert_eq!(score("and", &["node2"]), ["100", "100"]);
+    assert_eq!(score("or", &["node2"]), ["100", "-INFINITY"]);
+    assert_eq!(score("or", &[]), ["100", "100"]);
+}
+
+#[test]
+fn only_a_set_that_says_so_is_a_sequence_for_other_sets() {
+    let resources: String = ["a", "b", "c"]
+        .iter()
+        .map(|id| format!(r#"<primitive id="{id}" {DUMMY}/>"#))
+        .collect();
+    let waits = |said: &str| {
+        let constraints = format!(
+            r#"<rsc_order id="o"><resource_set id="s0" {said}><resource_ref id="a"/><resource_ref id="b"/></resource_set><resource_set id="s1"><resource_ref id="c"/></resource_set></rsc_order>"#
+        );
+        let small = Small {
+            options: &[("stonith-enabled", "false")],
+            nodes: &["node1"],
+            resources: &resources,
+            constraints: &constraints,
+            ..Small::default()
+        };
+        let graph = scheduler::run(&small.cib(), NOW_S, false).graph.to_xml(0);
+        let start = graph
+            .split("<synapse ")
+            .find(|s| {
+                let set = s.split("</action_set>").next().unwrap_or(s);
+                set.contains("\"c_start_0\"")
+            })
+            .unwrap();
+        let inputs = start.split("</action_set>").nth(1).unwrap();
+        (
+            inputs.contains("\"a_start_0\""),
+            inputs.contains("\"b_start_0\""),
+        )
+    };
+    assert_eq!(waits(""), (true, true));
+    assert_eq!(waits(r#"sequential="true""#), (false, true));
+}
+
+#[test]
+fn a_fail_count_that_is_about_to_be_wiped_bans_no_more() {
+    let resources = format!(r#"<primitive id="rsc1" {DUMMY}/>"#);
+    let score = |digest: &str| {
+        let failed = history("rsc1", DUMMY, "start", 1, digest);
+        let failed = failed.replace("rsc1_last_0", "rsc1_last_failure_0");
+        let count = r##"<nvpair id="f" name="fail-count-rsc1#start_0" value="INFINITY"/>|"##;
+        let small = Small {
+            options: &[("stonith-enabled", "false")],
+            nodes: &["node1"],
+            resources: &resources,
+            status: &[("node1", format!("{count}{failed}"))],
+            ..Small::default()
+        };
+        small.scores("rsc1", &[])
+    };
+    assert_eq!(score(&digest()), ["-INFINITY"]);
+    // It failed with other parameters.
+    let other = r#" op-digest="00000000000000000000000000000000""#;
+    assert_eq!(score(other), ["0"]);
+}
+
+/// Scores of a resource in a cluster of two nodes, by our rules and by those of 2.1.5.
+fn in_both(
+    resources: &str,
+    constraints: &str,
+    rsc: &str,
+    earlier: &[&str],
+) -> (Vec<String>, Vec<String>) {
+    let small = Small {
+        options: &[("stonith-enabled", "false")],
+        nodes: &["node1", "node2"],
+        resources,
+        constraints,
+        ..Small::default()
+    };
+    (small.scores(rsc, &[]), small.scores(rsc, earlier))
+}
+
+#[test]
+fn a_place_is_left_to_whom_has_no_other() {
+    let resources = format!(r#"<primitive id="a" {DUMMY}/><primitive id="b" {DUMMY}/>"#);
+    let constraints = r#"<rsc_location id="l" rsc="a" node="node2" score="-INFINITY"/><rsc_colocation id="c" rsc="a" with-rsc="b" score="-20"/>"#;
+    let (now, before) = in_both(&resources, constraints, "b", &["unyielding"]);
+    assert_eq!(now, ["0", "20"]);
+    assert_eq!(before, ["0", "0"]);
+}
+
+#[test]
+fn what_a_clone_would_like_counts_for_its_instances() {
+    let resources =
+        format!(r#"<primitive id="b" {DUMMY}/><clone id="ca"><primitive id="a" {DUMMY}/></clone>"#);
+    let constraint =
+        |score: &str| format!(r#"<rsc_colocation id="c" rsc="ca" with-rsc="b" score="{score}"/>"#);
+    let both = |score| in_both(&resources, &constraint(score), "a:0", &["instances-alone"]);
+    let (now, before) = both("100");
+    assert_eq!((now[0].as_str(), before[0].as_str()), ("100", "0"));
+    // What is to be apart counted for them before too.
+    let (now, before) = both("-100");
+    assert_eq!(now[0], "-100");
+    assert_eq!(now, before);
+}
+
+#[test]
+fn what_is_apart_in_one_role_may_be_together_in_another() {
+    let resources = format!(r#"<primitive id="b" {DUMMY}/><primitive id="a" {DUMMY}/>"#);
+    let constraint = |score: &str| {
+        format!(
+            r#"<rsc_colocation id="c" rsc="a" with-rsc="b" with-rsc-role="Promoted" score="{score}"/>"#
+        )
+    };
+    let both = |score| in_both(&resources, &constraint(score), "a", &["apart-in-any-role"]);
+    let (now, before) = both("-20");
+    assert_eq!((now[0].as_str(), before[0].as_str()), ("0", "-20"));
+    let (now, before) = both("20");
+    assert_eq!(now, ["0", "0"]);
+    assert_eq!(now, before);
+}
+
+#[test]
+fn an_ignored_failure_makes_counts_on_all_nodes_void() {
+    let score = |on_fail: &str| {
+        let resources = format!(
+            r#"<primitive id="rsc1" {DUMMY}><operations><op id="s" name="stop" interval="0" on-fail="{on_fail}"/></operations></primitive>"#
+        );
+        let count = r##"<nvpair id="f" name="fail-count-rsc1#stop_0" value="INFINITY"/>|"##;
+        let small = Small {
+            options: &[("stonith-enabled", "false")],
+            nodes: &["node1", "node2"],
+            resources: &resources,
+            status: &[
+                ("node1", history("rsc1", DUMMY, "stop", 1, "")),
+                ("node2", count.to_owned()),
+            ],
+            ..Small::default()
+        };
+        small.scores("rsc1", &[])
+    };
+    assert_eq!(score("ignore"), ["0", "0"]);
+    assert_eq!(score("restart"), ["-INFINITY", "-INFINITY"]);
+}
+
+#[test]
+fn what_goes_nowhere_stops_for_lack_of_a_node_however_often_it_is_active() {
+    let resources = format!(
+        r#"<primitive id="rsc1" {DUMMY}><meta_attributes id="m"><nvpair id="n" name="multiple-active" value="stop_unexpected"/></meta_attributes></primitive>"#
+    );
+    let planned = |constraints: &str| {
+        let up = || history("rsc1", DUMMY, "start", 0, &digest());
+        Small {
+            options: &[("stonith-enabled", "false")],
+            nodes: &["node1", "node2"],
+            resources: &resources,
+            constraints,
+            status: &[("node1", up()), ("node2", up())],
+            ..Small::default()
+        }
+        .planned()
+    };
+    let nowhere = r#"<rsc_location id="a" rsc="rsc1" node="node1" score="-INFINITY"/><rsc_location id="b" rsc="rsc1" node="node2" score="-INFINITY"/>"#;
+    let stops = planned(nowhere);
+    assert_eq!(stops.len(), 2, "{stops:?}");
+    assert!(
+        stops
+            .iter()
+            .all(|l| l.ends_with("due to node availability")),
+        "{stops:?}"
+    );
 }

@@ -60,6 +60,7 @@ fn work(options: &Options, output: &mut Output) -> Result<u8, Failure> {
         no_actions: !options.simulates()
             && options.save_graph.is_none()
             && options.save_dotfile.is_none(),
+        earlier: options.earlier,
     };
     if !options.decides() {
         return Ok(exit::OK);

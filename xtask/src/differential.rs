@@ -5,6 +5,7 @@
 //! it must never call something the same that it did not compare.
 
 mod compare;
+mod earlier;
 mod known;
 mod memory;
 mod reduce;

@@ -4,6 +4,8 @@ use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
 use clap::Parser;
 
+use scheduler::Earlier;
+
 use crate::{common::output::OutputArguments, daemon};
 
 /// Shows what the cluster would do with a configuration and status.
@@ -105,6 +107,9 @@ struct Arguments {
     /// Show only what was asked for by name.
     #[arg(short = 'Q', long)]
     quiet: bool,
+    /// Take a rule as Pacemaker 2.1.5 had it, for comparing with it.
+    #[arg(long, value_name = "RULE", hide = true, value_parser = clap::builder::PossibleValuesParser::new(Earlier::NAMES))]
+    earlier: Vec<String>,
 }
 
 /// Where the input comes from.
@@ -144,6 +149,7 @@ pub(super) struct Options {
     pub(super) save_graph: Option<PathBuf>,
     pub(super) save_dotfile: Option<PathBuf>,
     pub(super) quiet: bool,
+    pub(super) earlier: Earlier,
 }
 
 /// What happens to a ticket.
@@ -219,5 +225,8 @@ pub(super) fn read(args: &[OsString]) -> Result<Options, ExitCode> {
         save_graph: a.save_graph,
         save_dotfile: a.save_dotfile,
         quiet: a.quiet,
+        earlier: a.earlier.iter().fold(Earlier::default(), |rules, name| {
+            rules.and(name).unwrap_or(rules)
+        }),
     })
 }

@@ -1,6 +1,6 @@
 //! Runs both programs on one document and compares what they say: summary, graph and scores.
 
-use super::{known, memory::Memory};
+use super::{earlier, known, memory::Memory};
 use cib::Element;
 use std::{
     collections::BTreeMap,
@@ -71,56 +71,76 @@ fn compare(programs: &Programs, document: &str, seed: u64, memory: Option<&Memor
         0 => document.to_owned(),
         _ => document.replace("validate-with=\"pacemaker-3.9\"", "validate-with=\"none\""),
     };
-    let mut found = Found::default();
-    let (mut ours, mut peer) = match both(programs, &document, seed, memory) {
-        Ok(said) => said,
-        Err(e) => {
-            let lines = vec![format!("cannot write a document: {e}")];
-            found.differences.insert(Part::Summary, lines);
-            return found;
-        }
-    };
-    found.changes = known::explain(&document, &mut ours, &mut peer);
-    for (part, ours) in ours {
-        let peer = peer.get(&part).cloned().unwrap_or_default();
-        let lines = difference(&peer, &ours);
-        if !lines.is_empty() {
-            found.differences.insert(part, lines);
-        }
+    let who = std::thread::current().id();
+    let file = programs.work.join(format!("{seed}-{who:?}.xml"));
+    if let Err(e) = fs::write(&file, &document) {
+        let lines = vec![format!("cannot write a document: {e}")];
+        return Found {
+            differences: BTreeMap::from([(Part::Summary, lines)]),
+            ..Found::default()
+        };
     }
+    let peer = peer_said(programs, &document, &file, seed, memory);
+    let found = by_rules(programs, &document, &file, &peer);
+    // It may be gone already; there is nothing to do about it.
+    let _ = fs::remove_file(&file);
     found
 }
 
-fn both(
-    programs: &Programs,
-    document: &str,
-    seed: u64,
-    memory: Option<&Memory>,
-) -> std::io::Result<(Said, Said)> {
-    let who = std::thread::current().id();
-    let file = programs.work.join(format!("{seed}-{who:?}.xml"));
-    fs::write(&file, document)?;
-    let ours = said(&programs.ours, &file);
-    let peer = match memory.and_then(|m| m.recall(seed, document)) {
-        Some(peer) => peer,
-        None => {
-            let peer = said(&programs.peer, &file);
-            if let Some(memory) = memory {
-                memory.keep(seed, document, &peer);
-            }
-            peer
+/// By our rules; where that differs, by those of 2.1.5 that were changed since: one of them first, then all.
+fn by_rules(programs: &Programs, document: &str, file: &Path, peer: &Said) -> Found {
+    let now = against(document, said(&programs.ours, file, &[]), peer);
+    if now.differences.is_empty() {
+        return now;
+    }
+    let ones = earlier::RULES.iter().map(std::slice::from_ref);
+    for rules in ones.chain([earlier::RULES]) {
+        let ours = said(&programs.ours, file, &earlier::arguments(rules));
+        let mut before = against(document, ours, peer);
+        if before.differences.is_empty() {
+            before.changes.extend(rules.iter().map(|rule| rule.change));
+            return before;
         }
-    };
-    // It may be gone already; there is nothing to do about it.
-    let _ = fs::remove_file(&file);
-    Ok((ours, peer))
+    }
+    now
 }
 
-/// What a program says about a document.
-fn said(program: &Path, file: &Path) -> Said {
-    let scores = output(program, file, &["-sQ"], None);
+/// What differs between the two, but for known changes.
+fn against(document: &str, mut ours: Said, peer: &Said) -> Found {
+    let mut peer = peer.clone();
+    let changes = known::explain(document, &mut ours, &mut peer);
+    let differing = ours.into_iter().map(|(part, ours)| {
+        let peer = peer.get(&part).map_or(&[][..], Vec::as_slice);
+        (part, difference(peer, &ours))
+    });
+    Found {
+        differences: differing.filter(|(_, lines)| !lines.is_empty()).collect(),
+        changes,
+    }
+}
+
+fn peer_said(
+    programs: &Programs,
+    document: &str,
+    file: &Path,
+    seed: u64,
+    memory: Option<&Memory>,
+) -> Said {
+    if let Some(peer) = memory.and_then(|m| m.recall(seed, document)) {
+        return peer;
+    }
+    let peer = said(&programs.peer, file, &[]);
+    if let Some(memory) = memory {
+        memory.keep(seed, document, &peer);
+    }
+    peer
+}
+
+/// What a program says about a document, with more arguments.
+fn said(program: &Path, file: &Path, more: &[&str]) -> Said {
+    let scores = output(program, file, &[more, &["-sQ"]].concat(), None);
     let graph = file.with_extension("graph");
-    let summary = output(program, file, &["-S", "-G"], Some(&graph));
+    let summary = output(program, file, &[more, &["-S", "-G"]].concat(), Some(&graph));
     let text = fs::read_to_string(&graph).unwrap_or_default();
     // It may not have been written; there is nothing to do about it.
     let _ = fs::remove_file(&graph);

@@ -3,7 +3,6 @@
 //! Each is one precise pattern with a name; the evidence for each stands in docs/results/differential.md. A pattern
 //! must match what the peer says and what we say, so that nothing else hides behind it.
 
-mod colocations;
 mod orders;
 
 use super::compare::{Part, Said, difference};
@@ -58,7 +57,6 @@ pub(crate) fn explain(document: &str, ours: &mut Said, peer: &mut Said) -> Vec<&
     }
     if let Ok(cib) = Element::parse(document) {
         orders::explain(&cib, ours, peer, &mut met);
-        colocations::explain(&cib, ours, peer, &mut met);
     }
     instances(ours, peer, &mut met);
     met

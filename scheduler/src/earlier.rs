@@ -1,0 +1,42 @@
+//! Rules that Pacemaker has changed between 2.1.5 and 3.0.2, as they were before.
+//!
+//! Nobody runs a cluster by these: with them the differential recomputes exactly what 2.1.5 says, and so proves that a
+//! difference comes from a known change and from nothing else. It must never be what a daemon decides by.
+
+/// Which rules are taken as they were in 2.1.5; none, if nobody asks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Earlier {
+    /// Colocations are seen to in their order; what must be does not come first.
+    pub in_order: bool,
+    /// What must be apart from a dependent with but one node does not go where the dependent cannot be.
+    pub unyielding: bool,
+    /// What a clone would like to be with, and what is to be with it, does not count for its instances: only what they
+    /// must be with, and what is apart.
+    pub instances_alone: bool,
+    /// What is to be apart is so in any role.
+    pub apart_in_any_role: bool,
+}
+
+impl Earlier {
+    /// The names by which rules are asked for.
+    pub const NAMES: &[&str] = &[
+        "in-order",
+        "unyielding",
+        "instances-alone",
+        "apart-in-any-role",
+    ];
+
+    /// With one more rule, or nothing if there is none of that name.
+    #[must_use]
+    pub fn and(self, name: &str) -> Option<Self> {
+        let mut rules = self;
+        *match name {
+            "in-order" => &mut rules.in_order,
+            "unyielding" => &mut rules.unyielding,
+            "instances-alone" => &mut rules.instances_alone,
+            "apart-in-any-role" => &mut rules.apart_in_any_role,
+            _ => return None,
+        } = true;
+        Some(rules)
+    }
+}

@@ -1,0 +1,47 @@
+//! Rules of 2.1.5 that 3.0.2 has changed and that ours can be asked to take as they were: what 2.1.5 says is then
+//! recomputed, and all of it must be alike.
+
+/// One of them.
+pub(super) struct Rule {
+    /// As `crm_simulate --earlier` knows it.
+    name: &'static str,
+    /// The known change, in words.
+    pub(super) change: &'static str,
+}
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        name: "in-order",
+        change: "what must be together or apart is seen to first",
+    },
+    Rule {
+        name: "unyielding",
+        change: "a resource leaves a place to the dependent that must not be with it and has no other",
+    },
+    Rule {
+        name: "instances-alone",
+        change: "what a clone would like to be with, and what is to be with it, counts for its instances",
+    },
+    Rule {
+        name: "apart-in-any-role",
+        change: "what is to be apart in a role may be together in another",
+    },
+];
+
+/// Asks for rules.
+pub(super) fn arguments(rules: &[Rule]) -> Vec<&'static str> {
+    let names = rules.iter().map(|rule| ["--earlier", rule.name]);
+    names.flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_rule_is_asked_for_by_name() {
+        let all = arguments(RULES);
+        assert_eq!(all.len(), RULES.len() * 2);
+        assert_eq!(arguments(&RULES[1..2]), ["--earlier", "unyielding"]);
+    }
+}
