@@ -47,6 +47,11 @@ pub(crate) fn verify(mut tally: Tally) -> Tally {
     );
     tally.check("format", fmt.ok);
     boundaries(&mut tally);
+    // The fuzz targets are a workspace of their own, which nothing else here builds.
+    let mut fuzz = cargo(&["tree", "--locked", "--quiet", "--manifest-path"]);
+    fuzz.arg(run::root().join("fuzz/Cargo.toml"));
+    let fuzz = run::run(&mut fuzz, Show::OnlyFailure, QUICK);
+    tally.check("the lock file of the fuzz targets", fuzz.ok);
     let mut clippy = cargo(&[
         "clippy",
         "--workspace",
