@@ -69,6 +69,9 @@ fn remove(element: &mut Element, place: &[usize]) {
     match place {
         [] => {}
         [last] => {
+            if needed(element, *last) {
+                return;
+            }
             let mut position = 0;
             element.retain_children(|_| {
                 position += 1;
@@ -81,6 +84,17 @@ fn remove(element: &mut Element, place: &[usize]) {
             }
         }
     }
+}
+
+/// A clone, group or rule of nothing is no valid document, and programs differ about it for other reasons.
+fn needed(element: &Element, position: usize) -> bool {
+    let inside = |child: &Element| match element.name() {
+        "clone" | "group" => matches!(child.name(), "primitive" | "group"),
+        "rule" => true,
+        _ => false,
+    };
+    let taken = element.children().nth(position);
+    taken.is_some_and(inside) && element.children().filter(|c| inside(c)).count() == 1
 }
 
 /// Attributes of constraints and operations that need not be there.
@@ -148,6 +162,17 @@ mod tests {
         assert_eq!(
             cib.to_xml_compact(),
             r#"<cib><configuration><s><b id="2"><c id="3"/></b></s></configuration></cib>"#
+        );
+    }
+
+    #[test]
+    fn leaves_something_in_a_clone() {
+        let text = r#"<cib><configuration><s><clone id="1"><meta_attributes/><primitive id="2"/></clone></s></configuration></cib>"#;
+        let mut cib = Element::parse(text).unwrap();
+        take_elements(&mut cib, &|cib: &Element| cib.to_xml().contains("<clone "));
+        assert_eq!(
+            cib.to_xml_compact(),
+            r#"<cib><configuration><s><clone id="1"><primitive id="2"/></clone></s></configuration></cib>"#
         );
     }
 }
