@@ -254,3 +254,39 @@ fn programs_get_one_xml_document_with_the_status() {
 fn is_xml(file: &Path) -> bool {
     cib::Element::parse(&fs::read_to_string(file).unwrap()).is_ok()
 }
+
+/// As 2.1.5 and 3.0.2 show it: where it may run is told of one lost node, of several only which they are.
+#[test]
+fn of_several_lost_nodes_none_is_told_to_be_unclean() {
+    let dummy = r#"class="ocf" provider="pacemaker" type="Dummy""#;
+    let shown = |active: &[&str]| {
+        let state = |node: &&str| {
+            let started = match active.contains(node) {
+                true => format!(
+                    r#"<lrm_resource id="web" {dummy}><lrm_rsc_op id="web_last_0" operation_key="web_start_0" operation="start" call-id="10" rc-code="0" op-status="0" interval="0" transition-key="5:1:0:x" transition-magic="0:0;5:1:0:x"/></lrm_resource>"#
+                ),
+                false => String::new(),
+            };
+            format!(
+                r#"<node_state id="{node}" uname="{node}" in_ccm="false" crmd="offline" join="down" expected="member"><lrm id="{node}"><lrm_resources>{started}</lrm_resources></lrm></node_state>"#
+            )
+        };
+        let nodes = ["alpha", "beta"];
+        let states: String = nodes.iter().map(state).collect();
+        let listed = nodes.map(|n| format!(r#"<node id="{n}" uname="{n}"/>"#));
+        let document = format!(
+            r#"<cib validate-with="pacemaker-3.9" have-quorum="1" admin_epoch="0" epoch="1" num_updates="1"><configuration><crm_config/><nodes>{}</nodes><resources><primitive id="web" {dummy}/></resources><constraints/></configuration><status>{states}</status></cib>"#,
+            listed.concat()
+        );
+        let place = Place::new();
+        fs::write(place.file("cib.xml"), document).unwrap();
+        let run = place.run("crm_simulate", &["-x", "cib.xml"]);
+        let line = run.out.lines().find(|l| l.contains("web\t"));
+        line.and_then(|l| l.split(":\t").nth(1))
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
+    assert_eq!(shown(&["alpha"]), "Started alpha (UNCLEAN)");
+    assert_eq!(shown(&["alpha", "beta"]), "Started [ alpha beta ]");
+}
