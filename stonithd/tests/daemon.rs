@@ -166,6 +166,19 @@ async fn execute(client: &mut FencingClient<Channel>, order: FenceRequest) -> Fe
     client.execute(order).await.unwrap().into_inner()
 }
 
+/// Waits until the device has said whom it can fence: before that it is tried for anybody.
+async fn listed(client: &mut FencingClient<Channel>) {
+    for _ in 0..200 {
+        let reply = client.devices(DevicesRequest {}).await.unwrap();
+        let devices = reply.into_inner().devices;
+        if devices.iter().any(|d| !d.targets.is_empty()) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the device has said nothing");
+}
+
 /// Waits for something that happens on its own, for two seconds at most.
 async fn eventually(what: impl Fn() -> bool) {
     for _ in 0..200 {
@@ -184,7 +197,8 @@ async fn off_is_verified_and_then_the_node_is_switched_on() {
     let config = cluster.config("n1", &[]);
     let _daemon = Daemon::start(&config).await.unwrap();
     let mut client = client(&config).await;
-    eventually(|| switch.told() == ["list "]).await;
+    listed(&mut client).await;
+    assert_eq!(switch.told(), ["list "]);
 
     let reply = execute(&mut client, order("i1", "n2", "reboot")).await;
     assert!(reply.done, "{reply:?}");
@@ -235,11 +249,11 @@ async fn off_is_verified_and_then_the_node_is_switched_on() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn our_own_share_of_the_time_is_small() {
     let cluster = Cluster::new(&["n1"]);
-    let switch = cluster.switch();
+    let _switch = cluster.switch();
     let config = cluster.config("n1", &[]);
     let _daemon = Daemon::start(&config).await.unwrap();
     let mut client = client(&config).await;
-    eventually(|| !switch.told().is_empty()).await;
+    listed(&mut client).await;
     let mut times = Vec::new();
     for n in 0..30 {
         let before = Instant::now();
@@ -289,7 +303,7 @@ async fn a_failure_and_an_older_term_are_said() {
     let config = cluster.config("n1", &[]);
     let _daemon = Daemon::start(&config).await.unwrap();
     let mut client = client(&config).await;
-    eventually(|| !switch.told().is_empty()).await;
+    listed(&mut client).await;
     let mut unknown = order("i1", "elsewhere", "off");
     unknown.term = 7;
     let reply = execute(&mut client, unknown).await;
