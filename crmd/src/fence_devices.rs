@@ -7,13 +7,14 @@ use crmd_core::{
     command::AgentAction,
     input::{AgentOutcome, ExecStatus},
 };
-use proto::fencing::{MonitorRequest, fencing_client::FencingClient};
+use proto::fencing::{MonitorReply, MonitorRequest, fencing_client::FencingClient};
 use std::{
     fs, io,
     path::PathBuf,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
+use tonic::{Code, Status};
 use transport::local::Door;
 
 /// The class of these resources.
@@ -24,6 +25,10 @@ const OK: i32 = 0;
 const ERROR: i32 = 1;
 const UNIMPLEMENTED: i32 = 3;
 const NOT_RUNNING: i32 = 7;
+
+/// Within this time the fencing daemon has read a new configuration, even on a busy machine.
+const READ_WITHIN: Duration = Duration::from_secs(2);
+const ASK_AGAIN: Duration = Duration::from_millis(10);
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -88,20 +93,33 @@ impl FenceDevices {
         }
     }
 
+    /// Asks until the fencing daemon knows the device: it reads the configuration a moment after this daemon has
+    /// decided by it.
     async fn works(&self, action: &AgentAction) -> Result<(), String> {
-        let channel = self.door.connect().await.map_err(|e| e.to_string())?;
+        let deadline = Instant::now() + READ_WITHIN;
+        loop {
+            match self.ask(action).await {
+                Err(status) if status.code() == Code::NotFound && Instant::now() < deadline => {
+                    sleep(ASK_AGAIN).await;
+                }
+                Err(status) => return Err(status.message().to_owned()),
+                Ok(reply) if reply.ok => return Ok(()),
+                Ok(reply) => return Err(reply.reason),
+            }
+        }
+    }
+
+    async fn ask(&self, action: &AgentAction) -> Result<MonitorReply, Status> {
+        let connected = self.door.connect().await;
+        let channel = connected.map_err(|e| Status::unavailable(e.to_string()))?;
         // A clone's instance is named with its number; the device is not.
         let device = action.resource.split(':').next().unwrap_or_default();
         let request = MonitorRequest {
             device: device.to_owned(),
             timeout_ms: action.timeout_ms,
         };
-        let answer = FencingClient::new(channel).monitor(request).await;
-        let reply = answer.map_err(|s| s.message().to_owned())?.into_inner();
-        match reply.ok {
-            true => Ok(()),
-            false => Err(reply.reason),
-        }
+        let reply = FencingClient::new(channel).monitor(request).await?;
+        Ok(reply.into_inner())
     }
 }
 
