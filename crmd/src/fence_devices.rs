@@ -93,19 +93,12 @@ impl FenceDevices {
         }
     }
 
-    /// Asks until the fencing daemon knows the device: it reads the configuration a moment after this daemon has
-    /// decided by it.
     async fn works(&self, action: &AgentAction) -> Result<(), String> {
-        let deadline = Instant::now() + READ_WITHIN;
-        loop {
-            match self.ask(action).await {
-                Err(status) if status.code() == Code::NotFound && Instant::now() < deadline => {
-                    sleep(ASK_AGAIN).await;
-                }
-                Err(status) => return Err(status.message().to_owned()),
-                Ok(reply) if reply.ok => return Ok(()),
-                Ok(reply) => return Err(reply.reason),
-            }
+        let answer = once_known(|| self.ask(action)).await;
+        let reply = answer.map_err(|status| status.message().to_owned())?;
+        match reply.ok {
+            true => Ok(()),
+            false => Err(reply.reason),
         }
     }
 
@@ -123,10 +116,27 @@ impl FenceDevices {
     }
 }
 
+/// Asks until the fencing daemon knows the device: it reads the configuration a moment after this daemon has
+/// decided by it.
+async fn once_known<T, F>(mut ask: impl FnMut() -> F) -> Result<T, Status>
+where
+    F: Future<Output = Result<T, Status>>,
+{
+    let deadline = Instant::now() + READ_WITHIN;
+    loop {
+        match ask().await {
+            Err(status) if status.code() == Code::NotFound && Instant::now() < deadline => {
+                sleep(ASK_AGAIN).await;
+            }
+            answer => return answer,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
+    use std::{future::ready, path::Path};
 
     fn action(operation: &str) -> AgentAction {
         AgentAction {
@@ -167,5 +177,30 @@ mod tests {
         assert_eq!(devices.run(&watch).await.rc, ERROR);
         assert_eq!(devices.run(&action("stop")).await.rc, OK);
         assert_eq!(devices.run(&action("monitor")).await.rc, NOT_RUNNING);
+    }
+
+    #[tokio::test]
+    async fn a_device_that_is_read_of_a_moment_later_is_asked_for_again() {
+        let mut asked = 0;
+        let answer = once_known(|| {
+            asked += 1;
+            ready(match asked {
+                3 => Ok("works"),
+                _ => Err(Status::not_found("no fence device 'power'")),
+            })
+        });
+        assert_eq!(answer.await.unwrap(), "works");
+        assert_eq!(asked, 3);
+    }
+
+    #[tokio::test]
+    async fn what_the_daemon_says_of_a_device_it_knows_is_final() {
+        let mut asked = 0;
+        let answer = once_known(|| {
+            asked += 1;
+            ready(Err::<(), _>(Status::unavailable("it is ending")))
+        });
+        assert_eq!(answer.await.unwrap_err().message(), "it is ending");
+        assert_eq!(asked, 1);
     }
 }
