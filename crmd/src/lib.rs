@@ -47,9 +47,6 @@ use tokio::{
 use tracing_subscriber::EnvFilter;
 use transport::config::{self, Config};
 
-/// Variable with the log's filter (as `tracing` understands it).
-const LOG_VARIABLE: &str = "SYSTOLE_LOG";
-
 /// The node daemon: keeps the configuration in agreement, watches the members, decides where
 /// resources run and runs them. Started by `systole supervise` or systemd.
 #[derive(Debug, Parser)]
@@ -95,7 +92,7 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
 }
 
 fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env(LOG_VARIABLE)
+    let filter = EnvFilter::try_from_env(config::LOG_VARIABLE)
         .unwrap_or_else(|_| EnvFilter::new("info,openraft=error"));
     // Fails only if a subscriber is there already, as in a test.
     let _ = tracing_subscriber::fmt()

@@ -16,9 +16,7 @@ use std::{
     path::Path,
     process::{Command, Stdio},
 };
-
-/// Variable with the filter of the daemons' logs.
-const LOG_VARIABLE: &str = "SYSTOLE_LOG";
+use transport::config::LOG_VARIABLE;
 
 /// Boots `node` and waits for its end.
 pub(crate) fn boot(layout: &Layout, node: &str) -> Result<(), LabError> {

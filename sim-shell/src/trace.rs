@@ -28,7 +28,7 @@ thread_local! {
 /// Begins to listen. `show`: the lines go to stderr, too.
 pub fn begin(show: bool) {
     SHOWN.store(show, Ordering::Relaxed);
-    let filter = EnvFilter::try_from_env("SYSTOLE_LOG").unwrap_or_else(|_| {
+    let filter = EnvFilter::try_from_env(transport::config::LOG_VARIABLE).unwrap_or_else(|_| {
         EnvFilter::new("info,openraft=error,turmoil=warn,turmoil::sim=info,hyper=warn,h2=warn")
     });
     // Fails only if a subscriber is there already.

@@ -19,9 +19,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use transport::config::{self, Config};
 
-/// Variable with the log's filter (as `tracing` understands it).
-const LOG_VARIABLE: &str = "SYSTOLE_LOG";
-
 /// Exit code of a daemon that cannot start like this (`EX_CONFIG`).
 const CANNOT_START: u8 = 78;
 
@@ -63,7 +60,8 @@ pub fn main(args: Vec<OsString>) -> ExitCode {
 }
 
 fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env(LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter =
+        EnvFilter::try_from_env(config::LOG_VARIABLE).unwrap_or_else(|_| EnvFilter::new("info"));
     // Fails only if a subscriber is there already, as in a test.
     let _ = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)

@@ -75,7 +75,8 @@ pub(crate) fn main(args: Vec<OsString>) -> ExitCode {
 }
 
 fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("SYSTOLE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter = EnvFilter::try_from_env(transport::config::LOG_VARIABLE)
+        .unwrap_or_else(|_| EnvFilter::new("info"));
     // Fails only if there is one already.
     let _ = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)

@@ -32,6 +32,9 @@ pub const DEFAULT_PATH: &str = "/etc/systole/systole.toml";
 /// Environment variable that names another file.
 pub const PATH_VARIABLE: &str = "SYSTOLE_CONFIG";
 
+/// Variable with the filter of a daemon's log, as `tracing` understands it.
+pub const LOG_VARIABLE: &str = "SYSTOLE_LOG";
+
 /// The whole file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
