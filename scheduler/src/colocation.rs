@@ -682,7 +682,11 @@ fn add_colocated_of(
             if !select.this_with && !has_influence(c, other, None) {
                 continue;
             }
-            let factor = factor * more as f32 / INFINITY as f32;
+            let weight = match c.earlier.last_link {
+                true => factor.signum(),
+                false => factor,
+            };
+            let factor = weight * more as f32 / INFINITY as f32;
             add_colocated(c, rsc, target, &mut work, Some(other), factor, select);
         }
     } else if select.active {
@@ -710,8 +714,7 @@ fn add_matching(
     nonnegative: bool,
 ) {
     let name = c.colocations[ix].attribute.clone();
-    let promoted = promoted_preferences(c, source, target, ix);
-    let own = promoted.as_ref().unwrap_or(&c.rscs[source].allowed);
+    let own = &c.rscs[source].allowed;
     for (node, entry) in table.entries_mut() {
         let value = attribute(c, node, &name, target);
         let score = best_matching(c, source, own, &name, value, node);
@@ -771,34 +774,6 @@ fn gives_way(c: &Cluster, ix: usize, score: i32) -> bool {
 fn allowed_on_one(c: &Cluster, rsc: RscIx) -> bool {
     let open = c.rscs[rsc].allowed.entries();
     open.filter(|(_, e)| e.score >= 0).take(2).count() == 1
-}
-
-/// For a dependent that is to be promoted, its wishes for the promoted role count too.
-fn promoted_preferences(
-    c: &Cluster,
-    source: RscIx,
-    _target: RscIx,
-    ix: usize,
-) -> Option<NodeTable> {
-    let col = &c.colocations[ix];
-    if col.dependent != source
-        || col.dependent_role != Role::Promoted
-        || c.rscs[source].kind != Kind::Clone
-    {
-        return None;
-    }
-    let mut table = c.rscs[source].allowed.clone();
-    for location in &c.rscs[source].locations {
-        let location = &c.locations[*location];
-        if location.role == Role::Promoted {
-            for (node, score) in &location.nodes {
-                if let Some(entry) = table.get_mut(*node) {
-                    entry.score = score::add(entry.score, *score);
-                }
-            }
-        }
-    }
-    Some(table)
 }
 
 fn best_matching(

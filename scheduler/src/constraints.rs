@@ -62,24 +62,42 @@ pub(crate) fn unpack_tags(c: &mut Cluster) {
     }
 }
 
-/// The resource a constraint names: by id, or the clone whose instances have that name.
+/// The resource a name stands for: by id, or the clone whose instances have that name.
 pub(crate) fn find(c: &Cluster, id: &str) -> Option<RscIx> {
-    if let Some(found) = c.rsc_ids.get(id) {
-        return Some(*found);
-    }
+    c.rsc_ids.get(id).copied().or_else(|| clone_around(c, id))
+}
+
+/// The clone (or bundle) whose instances have a name.
+fn clone_around(c: &Cluster, id: &str) -> Option<RscIx> {
     let instance = c.rsc_ids.get(&format!("{id}:0")).copied()?;
     Some(c.uber_parent(instance, false))
 }
 
+/// The resource a constraint names. The name of what is inside a clone stands for the clone as soon as a history of
+/// that name is one of its instances', and for nothing before that: so it is in Pacemaker.
+fn find_constrained(c: &Cluster, id: &str) -> Option<RscIx> {
+    let named = c.rsc_ids.get(id).copied();
+    named.or_else(|| clone_around(c, id).filter(|clone| has_history_named(c, *clone, id)))
+}
+
+fn has_history_named(c: &Cluster, rsc: RscIx, id: &str) -> bool {
+    let r = &c.rscs[rsc];
+    r.history_id.as_deref() == Some(id) || r.children.iter().any(|r| has_history_named(c, *r, id))
+}
+
 /// All resources a name in a constraint stands for: itself, or the members of a tag or users of a template.
 pub(crate) fn find_all(c: &mut Cluster, id: &str, constraint: &Element) -> Vec<RscIx> {
-    if let Some(found) = find(c, id) {
+    if let Some(found) = find_constrained(c, id) {
         return vec![found];
     }
     let members = c.tags.get(id).or_else(|| c.templates.get(id)).cloned();
     let Some(members) = members else {
+        let why = match clone_around(c, id) {
+            Some(clone) => format!("which is inside '{0}': name '{0}'", c.rscs[clone].id),
+            None => "which does not exist".to_owned(),
+        };
         let text = format!(
-            "line {}: {} '{}' names resource '{id}', which does not exist; the constraint is ignored",
+            "line {}: {} '{}' names resource '{id}', {why}; the constraint is ignored",
             constraint.line(),
             constraint.name(),
             constraint.id().unwrap_or("")
@@ -87,7 +105,8 @@ pub(crate) fn find_all(c: &mut Cluster, id: &str, constraint: &Element) -> Vec<R
         c.problem(text);
         return Vec::new();
     };
-    let mut out: Vec<RscIx> = members.iter().filter_map(|m| find(c, m)).collect();
+    let known = members.iter().filter_map(|m| find_constrained(c, m));
+    let mut out: Vec<RscIx> = known.collect();
     out.dedup();
     out
 }
@@ -368,15 +387,21 @@ fn within_set(c: &mut Cluster, xml: &Element, set: &Element, score: i32) {
         return;
     }
     if score > 0 {
+        // Each goes with the one before it, as in a group; listed, with the one after it.
+        let listed = set.attr("ordering").is_some_and(|o| o != "group");
         for pair in all.windows(2) {
-            let influence = influence(c, xml, pair[1]);
+            let (dependent, primary) = match listed {
+                true => (pair[0], pair[1]),
+                false => (pair[1], pair[0]),
+            };
+            let influence = influence(c, xml, dependent);
             new(
                 c,
                 &id,
                 None,
                 score,
-                (pair[1], role),
-                (pair[0], role),
+                (dependent, role),
+                (primary, role),
                 influence,
             );
         }

@@ -15,6 +15,9 @@ pub struct Earlier {
     pub instances_alone: bool,
     /// What is to be apart is so in any role.
     pub apart_in_any_role: bool,
+    /// Of a chain of colocations only the last one says how much a wish counts, the others whether it is for or
+    /// against.
+    pub last_link: bool,
 }
 
 impl Earlier {
@@ -24,6 +27,7 @@ impl Earlier {
         "unyielding",
         "instances-alone",
         "apart-in-any-role",
+        "last-link",
     ];
 
     /// With one more rule, or nothing if there is none of that name.
@@ -35,6 +39,7 @@ impl Earlier {
             "unyielding" => &mut rules.unyielding,
             "instances-alone" => &mut rules.instances_alone,
             "apart-in-any-role" => &mut rules.apart_in_any_role,
+            "last-link" => &mut rules.last_link,
             _ => return None,
         } = true;
         Some(rules)

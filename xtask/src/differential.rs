@@ -52,6 +52,9 @@ pub(crate) struct DifferentialArgs {
     /// Print each difference, reduced.
     #[arg(long)]
     pub(crate) show: bool,
+    /// Name every seed that differs, not just the first of each signature.
+    #[arg(long)]
+    pub(crate) list: bool,
     /// Reduce at most so many differences of a signature.
     #[arg(long, default_value_t = 2)]
     pub(crate) examples: u64,
@@ -64,6 +67,9 @@ pub(crate) struct DifferentialArgs {
     /// Do not ask the other program again what it said to a document before.
     #[arg(long)]
     pub(crate) remember: bool,
+    /// Compare these documents instead of generated ones.
+    #[arg(long, value_name = "FILE", conflicts_with = "remember")]
+    pub(crate) document: Vec<PathBuf>,
     /// How many seeds at a time.
     #[arg(long, default_value_t = 2)]
     pub(crate) jobs: usize,
@@ -75,10 +81,12 @@ impl Default for DifferentialArgs {
             seeds: FEW,
             from: 0,
             show: false,
+            list: false,
             examples: 0,
             ours: None,
             keep: None,
             remember: false,
+            document: Vec::new(),
             jobs: 2,
         }
     }
@@ -122,9 +130,17 @@ pub(crate) fn seeds(args: &DifferentialArgs, tally: &mut Tally) {
         Err(e) => return tally.check(&format!("differential: {e}"), false),
     };
     let began = Instant::now();
+    let documents = match documents(&args.document) {
+        Ok(documents) => documents,
+        Err(e) => return tally.check(&format!("differential: {e}"), false),
+    };
     let sum = Mutex::new(Sum::default());
-    let next = AtomicU64::new(args.from);
-    let end = args.from + args.seeds;
+    let (from, count) = match documents.len() as u64 {
+        0 => (args.from, args.seeds),
+        given => (0, given),
+    };
+    let next = AtomicU64::new(from);
+    let end = from + count;
     thread::scope(|scope| {
         for _ in 0..args.jobs.max(1) {
             scope.spawn(|| {
@@ -133,25 +149,35 @@ pub(crate) fn seeds(args: &DifferentialArgs, tally: &mut Tally) {
                     if seed >= end {
                         return;
                     }
-                    one(args, &programs, seed, &sum);
+                    let given = documents.get(seed as usize).cloned();
+                    let document = given.unwrap_or_else(|| generator::document(seed));
+                    one(args, &programs, seed, &document, &sum);
                 }
             });
         }
     });
     let sum = sum.into_inner().unwrap_or_default();
-    print(&sum, args);
+    print(&sum, count, args.list);
     let good = sum.agreed + sum.explained;
     let name = format!(
-        "differential: {good} of {} seeds from {} alike ({} of them but for known changes), {} more but for \
+        "differential: {good} of {count} seeds from {from} alike ({} of them but for known changes), {} more but for \
          scores, {} not, in {:.0} s; floor {FLOOR_PERMILLE} of 1000",
-        args.seeds,
-        args.from,
         sum.explained,
         sum.only_scores,
-        args.seeds - good - sum.only_scores,
+        count - good - sum.only_scores,
         began.elapsed().as_secs_f64(),
     );
-    tally.check(&name, good * 1000 >= args.seeds * FLOOR_PERMILLE);
+    tally.check(&name, good * 1000 >= count * FLOOR_PERMILLE);
+}
+
+/// Documents as both programs understand them: the older one knows options of fencing by their former names.
+fn documents(files: &[PathBuf]) -> io::Result<Vec<String>> {
+    let read = |file: &PathBuf| {
+        let text = fs::read_to_string(file);
+        text.map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", file.display())))
+    };
+    let spelt = |text: String| text.replace("name=\"fencing-", "name=\"stonith-");
+    files.iter().map(|file| read(file).map(spelt)).collect()
 }
 
 /// Both programs; nothing if the other is not the one the list of known changes was made for.
@@ -183,9 +209,14 @@ fn programs(args: &DifferentialArgs) -> io::Result<Option<Programs>> {
     }))
 }
 
-fn one(args: &DifferentialArgs, programs: &Programs, seed: u64, sum: &Mutex<Sum>) {
-    let document = generator::document(seed);
-    let found = compare::all(programs, &document, seed);
+fn one(
+    args: &DifferentialArgs,
+    programs: &Programs,
+    seed: u64,
+    document: &str,
+    sum: &Mutex<Sum>,
+) {
+    let found = compare::all(programs, document, seed);
     let mut explained = found.changes.clone();
     explained.sort_unstable();
     explained.dedup();
@@ -218,13 +249,13 @@ fn one(args: &DifferentialArgs, programs: &Programs, seed: u64, sum: &Mutex<Sum>
         let Ok(mut sum) = sum.lock() else { return };
         let class = sum.classes.entry(rough.clone()).or_default();
         class.0 += 1;
-        if class.1.len() < 8 {
+        if args.list || class.1.len() < 8 {
             class.1.push(seed);
         }
         class.0 <= args.examples
     };
     if reduce {
-        let small = reduce::smallest(programs, &document, part, seed);
+        let small = reduce::smallest(programs, document, part, seed);
         let again = compare::all(programs, &small, seed | 1);
         let lines = again.differences.get(&part).cloned().unwrap_or_default();
         report(args, seed, part, &small, &lines);
@@ -254,16 +285,17 @@ fn report(args: &DifferentialArgs, seed: u64, part: Part, small: &str, lines: &[
     print!("{text}");
 }
 
-fn print(sum: &Sum, args: &DifferentialArgs) {
+fn print(sum: &Sum, of: u64, list: bool) {
     for (part, count) in &sum.differed {
-        println!("{:8} {}/{} differ", part.name(), count, args.seeds);
+        println!("{:8} {count}/{of} differ", part.name());
     }
     for (change, count) in &sum.changes {
         println!("known change in {count} seeds: {change}");
     }
     let mut classes: Vec<_> = sum.classes.iter().collect();
     classes.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
-    for (class, (count, seeds)) in classes.iter().take(40) {
+    let shown = if list { classes.len() } else { 40 };
+    for (class, (count, seeds)) in classes.iter().take(shown) {
         println!("{count:5}  {class}  seeds {seeds:?}");
     }
 }

@@ -26,6 +26,10 @@ pub(super) const RULES: &[Rule] = &[
         name: "apart-in-any-role",
         change: "what is to be apart in a role may be together in another",
     },
+    Rule {
+        name: "last-link",
+        change: "each colocation of a chain weighs a wish that comes through it",
+    },
 ];
 
 /// Asks for rules.

@@ -76,7 +76,7 @@ pub(super) static RSC_COLOCATION: Rule = rule(
         may("node-attribute", Any),
         may("rsc-role", Role),
         may("with-rsc-role", Role),
-        may("influence", Boolean).since(3, 6),
+        may("influence", Any).since(3, 6),
     ],
     &[
         child(&RESOURCE_SET, Many),
