@@ -18,6 +18,8 @@ pub struct Earlier {
     /// Of a chain of colocations only the last one says how much a wish counts, the others whether it is for or
     /// against.
     pub last_link: bool,
+    /// An instance is tried once at the place where it is, and what that did to its scores stays.
+    pub one_try: bool,
 }
 
 impl Earlier {
@@ -28,6 +30,7 @@ impl Earlier {
         "instances-alone",
         "apart-in-any-role",
         "last-link",
+        "one-try",
     ];
 
     /// With one more rule, or nothing if there is none of that name.
@@ -40,6 +43,7 @@ impl Earlier {
             "instances-alone" => &mut rules.instances_alone,
             "apart-in-any-role" => &mut rules.apart_in_any_role,
             "last-link" => &mut rules.last_link,
+            "one-try" => &mut rules.one_try,
             _ => return None,
         } = true;
         Some(rules)

@@ -111,6 +111,13 @@ fn assign_early(
     if c.rscs[instance].allowed.get(here).is_none() || !available(c, instance, here, true, false) {
         return false;
     }
+    if c.earlier.one_try {
+        let chosen = assign_one(c, owner, instance, Some(here), per_node);
+        if chosen.is_some_and(|node| node != here) {
+            unassign(c, instance);
+        }
+        return chosen == Some(here);
+    }
     let (saved, mark) = (tables(c, instance), record::mark(c));
     let mut reserved = Vec::new();
     let mut done = false;
@@ -240,11 +247,9 @@ pub(crate) fn compare(c: &mut Cluster, a: RscIx, b: RscIx) -> Ordering {
             Ordering::Greater
         };
     }
-    let by_priority = c.rscs[b].priority.cmp(&c.rscs[a].priority);
-    let by_promotion = c.rscs[b]
-        .promotion_priority
-        .cmp(&c.rscs[a].promotion_priority);
-    let by_priority = by_priority.then(by_promotion);
+    // A promotion score above the priority counts as that.
+    let priority = |rsc: RscIx| c.rscs[rsc].priority.max(c.rscs[rsc].promotion_priority);
+    let by_priority = priority(b).cmp(&priority(a));
     if by_priority.is_ne() {
         return by_priority;
     }

@@ -175,6 +175,10 @@ pub(crate) fn set_roles(c: &mut Cluster, clone: RscIx) {
     let order = sort(c, clone);
     c.rscs[clone].children = order.clone();
     choose(c, clone, &order);
+    // What has a role from the clone has its importance from it too.
+    for instance in order {
+        c.rscs[instance].priority = c.rscs[clone].priority;
+    }
 }
 
 fn reset_promoted_counts(c: &mut Cluster, instance: RscIx) {

@@ -23,7 +23,7 @@ use std::{
     path::PathBuf,
     sync::{
         Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     thread,
     time::Instant,
@@ -49,6 +49,9 @@ pub(crate) struct DifferentialArgs {
     /// The first of them.
     #[arg(long, default_value_t = 0)]
     pub(crate) from: u64,
+    /// Just these seeds.
+    #[arg(long, value_delimiter = ',', conflicts_with_all = ["from", "seeds"])]
+    pub(crate) only: Vec<u64>,
     /// Print each difference, reduced.
     #[arg(long)]
     pub(crate) show: bool,
@@ -80,6 +83,7 @@ impl Default for DifferentialArgs {
         Self {
             seeds: FEW,
             from: 0,
+            only: Vec::new(),
             show: false,
             list: false,
             examples: 0,
@@ -135,20 +139,21 @@ pub(crate) fn seeds(args: &DifferentialArgs, tally: &mut Tally) {
         Err(e) => return tally.check(&format!("differential: {e}"), false),
     };
     let sum = Mutex::new(Sum::default());
-    let (from, count) = match documents.len() as u64 {
-        0 => (args.from, args.seeds),
-        given => (0, given),
+    let numbers: Vec<u64> = match (documents.len() as u64, &args.only) {
+        (0, only) if only.is_empty() => (args.from..args.from + args.seeds).collect(),
+        (0, only) => only.clone(),
+        (given, _) => (0..given).collect(),
     };
-    let next = AtomicU64::new(from);
-    let end = from + count;
+    let (from, count) = (numbers.first().copied(), numbers.len() as u64);
+    let next = AtomicUsize::new(0);
     thread::scope(|scope| {
         for _ in 0..args.jobs.max(1) {
             scope.spawn(|| {
                 loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= end {
+                    let at = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(seed) = numbers.get(at).copied() else {
                         return;
-                    }
+                    };
                     let given = documents.get(seed as usize).cloned();
                     let document = given.unwrap_or_else(|| generator::document(seed));
                     one(args, &programs, seed, &document, &sum);
@@ -160,8 +165,9 @@ pub(crate) fn seeds(args: &DifferentialArgs, tally: &mut Tally) {
     print(&sum, count, args.list);
     let good = sum.agreed + sum.explained;
     let name = format!(
-        "differential: {good} of {count} seeds from {from} alike ({} of them but for known changes), {} more but for \
+        "differential: {good} of {count} seeds from {} alike ({} of them but for known changes), {} more but for \
          scores, {} not, in {:.0} s; floor {FLOOR_PERMILLE} of 1000",
+        from.unwrap_or_default(),
         sum.explained,
         sum.only_scores,
         count - good - sum.only_scores,

@@ -30,6 +30,10 @@ pub(super) const RULES: &[Rule] = &[
         name: "last-link",
         change: "each colocation of a chain weighs a wish that comes through it",
     },
+    Rule {
+        name: "one-try",
+        change: "an instance is tried again where it is, as if nothing had been tried",
+    },
 ];
 
 /// Asks for rules.
