@@ -504,11 +504,11 @@ fn on_failure(
             meta.remove("on-fail");
         }
     }
-    if name == "stop" && meta.get("on-fail").is_some_and(|v| v == "stop") {
-        c.problem(format!(
-            "resource '{}': on-fail=stop is ignored for stop",
-            c.rscs[rsc].id
-        ));
+    let senseless = meta.get("on-fail").filter(|v| *v == "stop" || *v == "standby");
+    if let Some(value) = senseless.filter(|_| name == "stop") {
+        let id = &c.rscs[rsc].id;
+        let text = format!("resource '{id}': on-fail={value} is ignored for stop");
+        c.problem(text);
         meta.remove("on-fail");
     }
     let on_fail = match meta.get("on-fail").map(String::as_str) {

@@ -100,6 +100,8 @@ pub(crate) fn add_dependent_scores(c: &mut Cluster, ix: usize, target: RscIx) {
 pub(crate) fn this_with(c: &Cluster, rsc: RscIx) -> Vec<usize> {
     let mut out = Vec::new();
     collect_this_with(c, rsc, rsc, &mut out);
+    // Of equals the newest comes first.
+    out.reverse();
     out.sort_by(|a, b| by_primary(c, *a, *b));
     out
 }
@@ -213,21 +215,19 @@ fn rank(c: &Cluster, rsc: RscIx) -> (i32, Kind, bool) {
 }
 
 fn by_primary(c: &Cluster, a: usize, b: usize) -> std::cmp::Ordering {
-    let (x, y) = (&c.colocations[a], &c.colocations[b]);
-    compare_ranked(c, (x.primary, &x.id), (y.primary, &y.id))
+    compare_ranked(c, c.colocations[a].primary, c.colocations[b].primary)
 }
 
 fn by_dependent(c: &Cluster, a: usize, b: usize) -> std::cmp::Ordering {
-    let (x, y) = (&c.colocations[a], &c.colocations[b]);
-    compare_ranked(c, (x.dependent, &x.id), (y.dependent, &y.id))
+    compare_ranked(c, c.colocations[a].dependent, c.colocations[b].dependent)
 }
 
-fn compare_ranked(c: &Cluster, a: (RscIx, &str), b: (RscIx, &str)) -> std::cmp::Ordering {
-    let (x, y) = (rank(c, a.0), rank(c, b.0));
+fn compare_ranked(c: &Cluster, a: RscIx, b: RscIx) -> std::cmp::Ordering {
+    let (x, y) = (rank(c, a), rank(c, b));
     y.0.cmp(&x.0)
         .then_with(|| y.1.cmp(&x.1))
         .then_with(|| y.2.cmp(&x.2))
-        .then_with(|| a.1.cmp(b.1))
+        .then_with(|| c.rscs[a].id.cmp(&c.rscs[b].id))
 }
 
 /// Whether the wishes of a dependent resource count for its primary.
@@ -510,6 +510,12 @@ pub(crate) fn keep_to(
     for node in out {
         if let Some(entry) = c.rscs[dependent].allowed.get_mut(node) {
             entry.score = -INFINITY;
+        }
+    }
+    // Where the primary is and the dependent was never to be, it is not to be either; that is told.
+    for node in nodes {
+        if c.rscs[dependent].allowed.get(*node).is_none() {
+            c.rscs[dependent].allowed.entry(*node, -INFINITY);
         }
     }
 }
@@ -805,7 +811,11 @@ fn best_matching(
 pub(crate) fn colocated_score(c: &mut Cluster, rsc: RscIx, node: NodeIx) -> i32 {
     let mut table = NodeTable::default();
     table.entry(node, c.nodes[node].score);
-    for ix in this_with(c, rsc) {
+    // For the order of instances 2.1.5 minded everything, too.
+    let alone = std::mem::take(&mut c.earlier.instances_alone);
+    let (this_with, with_this) = (this_with(c, rsc), with_this(c, rsc));
+    c.earlier.instances_alone = alone;
+    for ix in this_with {
         let col = &c.colocations[ix];
         let (primary, factor) = (col.primary, col.score as f32 / INFINITY as f32);
         let select = Select {
@@ -815,7 +825,7 @@ pub(crate) fn colocated_score(c: &mut Cluster, rsc: RscIx, node: NodeIx) -> i32 
         };
         add_colocated(c, primary, rsc, &mut table, Some(ix), factor, select);
     }
-    for ix in with_this(c, rsc) {
+    for ix in with_this {
         let col = &c.colocations[ix];
         let (dependent, factor) = (col.dependent, col.score as f32 / INFINITY as f32);
         let select = Select {

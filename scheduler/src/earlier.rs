@@ -20,6 +20,8 @@ pub struct Earlier {
     pub last_link: bool,
     /// An instance is tried once at the place where it is, and what that did to its scores stays.
     pub one_try: bool,
+    /// An instance without a place comes after those with a promotion score and before those without.
+    pub inactive_in_between: bool,
 }
 
 impl Earlier {
@@ -31,6 +33,7 @@ impl Earlier {
         "apart-in-any-role",
         "last-link",
         "one-try",
+        "inactive-in-between",
     ];
 
     /// With one more rule, or nothing if there is none of that name.
@@ -44,6 +47,7 @@ impl Earlier {
             "apart-in-any-role" => &mut rules.apart_in_any_role,
             "last-link" => &mut rules.last_link,
             "one-try" => &mut rules.one_try,
+            "inactive-in-between" => &mut rules.inactive_in_between,
             _ => return None,
         } = true;
         Some(rules)

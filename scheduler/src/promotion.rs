@@ -143,7 +143,8 @@ pub(crate) fn set_roles(c: &mut Cluster, clone: RscIx) {
         }
         let chosen = colocation::location(c, instance);
         let Some(node) = chosen else {
-            c.rscs[instance].sort_index = -INFINITY;
+            let in_between = c.earlier.inactive_in_between;
+            c.rscs[instance].sort_index = if in_between { 0 } else { -INFINITY };
             continue;
         };
         let next = c.state(instance, false);

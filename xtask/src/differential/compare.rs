@@ -87,12 +87,14 @@ fn compare(programs: &Programs, document: &str, seed: u64, memory: Option<&Memor
     found
 }
 
-/// By our rules; where that differs, by those of 2.1.5 that were changed since: one of them first, then all.
+/// By our rules; where that differs, by those of 2.1.5 that were changed since: one of them first, then all. Where
+/// all that does not explain it, what differs least.
 fn by_rules(programs: &Programs, document: &str, file: &Path, peer: &Said) -> Found {
-    let now = against(document, said(&programs.ours, file, &[]), peer);
-    if now.differences.is_empty() {
-        return now;
+    let mut least = against(document, said(&programs.ours, file, &[]), peer);
+    if least.differences.is_empty() {
+        return least;
     }
+    let lines = |found: &Found| found.differences.values().map(Vec::len).sum::<usize>();
     let ones = earlier::RULES.iter().map(std::slice::from_ref);
     for rules in ones.chain([earlier::RULES]) {
         let ours = said(&programs.ours, file, &earlier::arguments(rules));
@@ -101,8 +103,11 @@ fn by_rules(programs: &Programs, document: &str, file: &Path, peer: &Said) -> Fo
             before.changes.extend(rules.iter().map(|rule| rule.change));
             return before;
         }
+        if lines(&before) < lines(&least) {
+            least = before;
+        }
     }
-    now
+    least
 }
 
 /// What differs between the two, but for known changes.

@@ -34,6 +34,10 @@ pub(super) const RULES: &[Rule] = &[
         name: "one-try",
         change: "an instance is tried again where it is, as if nothing had been tried",
     },
+    Rule {
+        name: "inactive-in-between",
+        change: "instances without a place come last",
+    },
 ];
 
 /// Asks for rules.

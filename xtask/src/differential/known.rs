@@ -48,7 +48,17 @@ pub(crate) fn explain(document: &str, ours: &mut Said, peer: &mut Said) -> Vec<&
             ours,
             |line| {
                 let (instance, score) = line.split_once(" promotion score on none: ")?;
-                (score == "0").then(|| format!("{instance} promotion score (inactive): -INFINITY"))
+                Some(format!("{instance} promotion score (inactive): {score}"))
+            },
+            "the promotion score of an inactive instance is told as such",
+            &mut met,
+        );
+        reword(
+            peer,
+            ours,
+            |line| {
+                let instance = line.strip_suffix(" promotion score on none: 0")?;
+                Some(format!("{instance} promotion score (inactive): -INFINITY"))
             },
             "the promotion score of an inactive instance is told as such",
             &mut met,
