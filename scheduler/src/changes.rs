@@ -263,7 +263,8 @@ fn check_op(
     } else if d.reloadable {
         reload(c, rsc, node);
     } else {
-        force(c, rsc, task, interval_ms);
+        // What no agent can take over while it runs takes a start, also of what was promoted last.
+        force(c, rsc, Task::Start, 0);
     }
     true
 }

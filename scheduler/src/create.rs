@@ -160,7 +160,8 @@ fn order_members(c: &mut Cluster, previous: RscIx, member: RscIx, promotable: bo
     order_tasks(c, previous, Task::Start, member, Task::Start, implied);
     let restart = ar::ORDERED | ar::INTERMEDIATE_STOP;
     order_tasks(c, member, Task::Stop, previous, Task::Stop, restart);
-    if !c.rscs[member].running_on.is_empty() && c.rscs[previous].running_on.is_empty() {
+    let gap = !c.rscs[member].running_on.is_empty() && c.rscs[previous].running_on.is_empty();
+    if gap && !c.earlier.group_gaps {
         // Something later in the group is up without what it stands on: down with it first.
         let flags = ar::THEN_IMPLIES_FIRST | ar::UNRUNNABLE_FIRST_BLOCKS;
         order_tasks(c, member, Task::Stop, previous, Task::Start, flags);
@@ -224,7 +225,8 @@ fn internal_clone(c: &mut Cluster, rsc: RscIx) {
             continue;
         }
         // Only some instances may start or stop: each goes after every earlier one.
-        for later in children[at + 1..].iter().copied() {
+        let count = if c.earlier.next_instance { 1 } else { children.len() };
+        for later in children[at + 1..].iter().copied().take(count) {
             order_tasks(c, child, Task::Start, later, Task::Start, ar::ORDERED);
             order_tasks(c, later, Task::Stop, child, Task::Stop, ar::ORDERED);
         }

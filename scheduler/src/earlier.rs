@@ -22,6 +22,12 @@ pub struct Earlier {
     pub one_try: bool,
     /// An instance without a place comes after those with a promotion score and before those without.
     pub inactive_in_between: bool,
+    /// Nodes are fenced one after the other unless `concurrent-fencing` says otherwise.
+    pub fence_in_turn: bool,
+    /// An instance of an ordered clone waits for the one before it, not for all of them.
+    pub next_instance: bool,
+    /// A member of a group does not wait for the stop of a later one that is up without it.
+    pub group_gaps: bool,
 }
 
 impl Earlier {
@@ -34,6 +40,9 @@ impl Earlier {
         "last-link",
         "one-try",
         "inactive-in-between",
+        "fence-in-turn",
+        "next-instance",
+        "group-gaps",
     ];
 
     /// With one more rule, or nothing if there is none of that name.
@@ -48,6 +57,9 @@ impl Earlier {
             "last-link" => &mut rules.last_link,
             "one-try" => &mut rules.one_try,
             "inactive-in-between" => &mut rules.inactive_in_between,
+            "fence-in-turn" => &mut rules.fence_in_turn,
+            "next-instance" => &mut rules.next_instance,
+            "group-gaps" => &mut rules.group_gaps,
             _ => return None,
         } = true;
         Some(rules)

@@ -110,6 +110,9 @@ impl<'a> Reading<'a> {
 fn finish(mut c: Cluster, asked: Asked) -> (Run, Cluster) {
     c.blotted = asked.blotted;
     c.earlier = asked.earlier;
+    if c.earlier.fence_in_turn && !c.options.raw.contains_key("concurrent-fencing") {
+        c.options.concurrent_fencing = false;
+    }
     c.trace = asked.scores.then(Vec::new);
     c.utilization_trace = asked.utilization.then(Vec::new);
     decide(&mut c);

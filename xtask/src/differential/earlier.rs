@@ -38,6 +38,18 @@ pub(super) const RULES: &[Rule] = &[
         name: "inactive-in-between",
         change: "instances without a place come last",
     },
+    Rule {
+        name: "fence-in-turn",
+        change: "nodes are fenced at the same time unless that is switched off",
+    },
+    Rule {
+        name: "next-instance",
+        change: "instances of an ordered clone wait for all earlier ones",
+    },
+    Rule {
+        name: "group-gaps",
+        change: "a member of a group starts after the stop of a later one that is up without it",
+    },
 ];
 
 /// Asks for rules.

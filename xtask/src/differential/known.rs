@@ -3,7 +3,7 @@
 //! Each is one precise pattern with a name; the evidence for each stands in docs/results/differential.md. A pattern
 //! must match what the peer says and what we say, so that nothing else hides behind it.
 
-mod orders;
+mod cancelled;
 
 use super::compare::{Part, Said, difference};
 use cib::Element;
@@ -40,7 +40,6 @@ pub(crate) fn explain(document: &str, ours: &mut Said, peer: &mut Said) -> Vec<&
     }
     if let (Some(ours), Some(peer)) = (ours.get_mut(&Part::Graph), peer.get_mut(&Part::Graph)) {
         fencing_attributes(document, peer, ours, &mut met);
-        one_fencing_at_a_time(document, peer, ours, &mut met);
     }
     if let (Some(ours), Some(peer)) = (ours.get_mut(&Part::Scores), peer.get_mut(&Part::Scores)) {
         reword(
@@ -66,7 +65,7 @@ pub(crate) fn explain(document: &str, ours: &mut Said, peer: &mut Said) -> Vec<&
         peer.sort();
     }
     if let Ok(cib) = Element::parse(document) {
-        orders::explain(&cib, ours, peer, &mut met);
+        cancelled::explain(&cib, ours, peer, &mut met);
     }
     instances(ours, peer, &mut met);
     met
@@ -233,28 +232,6 @@ fn node_attributes(document: &str) -> Vec<String> {
         .filter_map(|e| e.attr("name"))
         .map(|name| name.replace('-', "_"))
         .collect()
-}
-
-/// Without a setting, nodes are fenced one after another by 2.1.5 and at once by 3.0.2.
-fn one_fencing_at_a_time(
-    document: &str,
-    peer: &mut Vec<String>,
-    ours: &[String],
-    met: &mut Vec<&'static str>,
-) {
-    if document.contains("concurrent-fencing") {
-        return;
-    }
-    let before = peer.len();
-    peer.retain(|line| {
-        let waits = line.split_once(" AFTER ").is_some_and(|(a, b)| {
-            a.contains("operation=stonith") && b.contains("operation=stonith")
-        });
-        !waits || ours.contains(line)
-    });
-    if peer.len() < before {
-        met.push("nodes are fenced at the same time unless that is switched off");
-    }
 }
 
 #[cfg(test)]
