@@ -494,9 +494,7 @@ fn on_failure(
         let fits = name == "promote"
             || name == "demote"
             || (name == "monitor" && interval_ms > 0 && role == Some(Role::Promoted));
-        if name == "demote" {
-            meta.remove("on-fail");
-        } else if !fits {
+        if !fits {
             c.problem(format!(
                 "resource '{}': on-fail=demote is ignored for {name} with interval {interval_ms} ms",
                 c.rscs[rsc].id
