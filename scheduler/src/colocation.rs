@@ -624,31 +624,55 @@ pub(crate) fn add_colocated(
     factor: f32,
     select: Select,
 ) {
-    let source = match c.rscs[source].kind {
-        Kind::Group => {
-            let members = &c.rscs[source].children;
-            let member = if select.this_with {
-                members.last()
-            } else {
-                members.first()
-            };
-            match member {
-                Some(member) => {
-                    if c.rscs[source].updating_nodes {
-                        return;
-                    }
-                    let member = *member;
-                    c.rscs[source].updating_nodes = true;
-                    add_colocated_of(c, member, target, table, ix, factor, select);
-                    c.rscs[source].updating_nodes = false;
-                    return;
-                }
-                None => return,
-            }
-        }
-        _ => source,
+    if c.rscs[source].kind != Kind::Group {
+        return add_colocated_of(c, source, target, table, ix, factor, select);
+    }
+    let members = &c.rscs[source].children;
+    let (Some(first), Some(last)) = (members.first().copied(), members.last().copied()) else {
+        return;
     };
-    add_colocated_of(c, source, target, table, ix, factor, select);
+    if c.rscs[source].updating_nodes {
+        return;
+    }
+    c.rscs[source].updating_nodes = true;
+    let member = if select.this_with { last } else { first };
+    add_colocated_of(c, member, target, table, ix, factor, select);
+    if c.earlier.groups_twice && any_available(c, table) {
+        let member = if select.this_with { first } else { last };
+        add_linked(c, member, target, table, factor, select);
+    }
+    c.rscs[source].updating_nodes = false;
+}
+
+/// Adds what those think that go with `source`, or that it goes with.
+fn add_linked(
+    c: &mut Cluster,
+    source: RscIx,
+    target: RscIx,
+    table: &mut NodeTable,
+    factor: f32,
+    select: Select,
+) {
+    let next = match select.this_with {
+        true => this_with(c, source),
+        false => with_this(c, source),
+    };
+    for other in next {
+        let col = &c.colocations[other];
+        let (rsc, more) = match select.this_with {
+            true => (col.primary, col.score),
+            false => (col.dependent, col.score),
+        };
+        if !select.this_with && !has_influence(c, other, None) {
+            continue;
+        }
+        let weight = match c.earlier.last_link {
+            true => factor.signum(),
+            false => factor,
+        };
+        let factor = weight * more as f32 / INFINITY as f32;
+        add_colocated(c, rsc, target, table, Some(other), factor, select);
+    }
 }
 
 fn add_colocated_of(
@@ -673,28 +697,7 @@ fn add_colocated_of(
         return;
     }
     if any_available(c, &work) {
-        let next = if select.this_with {
-            this_with(c, source)
-        } else {
-            with_this(c, source)
-        };
-        for other in next {
-            let col = &c.colocations[other];
-            let (rsc, more) = if select.this_with {
-                (col.primary, col.score)
-            } else {
-                (col.dependent, col.score)
-            };
-            if !select.this_with && !has_influence(c, other, None) {
-                continue;
-            }
-            let weight = match c.earlier.last_link {
-                true => factor.signum(),
-                false => factor,
-            };
-            let factor = weight * more as f32 / INFINITY as f32;
-            add_colocated(c, rsc, target, &mut work, Some(other), factor, select);
-        }
+        add_linked(c, source, target, &mut work, factor, select);
     } else if select.active {
         c.rscs[source].updating_nodes = false;
         return;

@@ -28,6 +28,8 @@ pub struct Earlier {
     pub next_instance: bool,
     /// A member of a group does not wait for the stop of a later one that is up without it.
     pub group_gaps: bool,
+    /// The wishes of what goes with a group count once with its members and once with the group.
+    pub groups_twice: bool,
 }
 
 impl Earlier {
@@ -43,6 +45,7 @@ impl Earlier {
         "fence-in-turn",
         "next-instance",
         "group-gaps",
+        "groups-twice",
     ];
 
     /// With one more rule, or nothing if there is none of that name.
@@ -60,6 +63,7 @@ impl Earlier {
             "fence-in-turn" => &mut rules.fence_in_turn,
             "next-instance" => &mut rules.next_instance,
             "group-gaps" => &mut rules.group_gaps,
+            "groups-twice" => &mut rules.groups_twice,
             _ => return None,
         } = true;
         Some(rules)

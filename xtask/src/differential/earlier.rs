@@ -50,6 +50,10 @@ pub(super) const RULES: &[Rule] = &[
         name: "group-gaps",
         change: "a member of a group starts after the stop of a later one that is up without it",
     },
+    Rule {
+        name: "groups-twice",
+        change: "wishes that come through a group count once",
+    },
 ];
 
 /// Asks for rules.
