@@ -489,27 +489,32 @@ fn on_failure(
     interval_ms: u32,
 ) -> (OnFail, Option<Role>) {
     let fencing = c.options.fencing;
-    if meta.get("on-fail").is_some_and(|v| v == "demote") {
-        let role = meta.get("role").and_then(|r| Role::parse(r));
-        let fits = name == "promote"
-            || name == "demote"
-            || (name == "monitor" && interval_ms > 0 && role == Some(Role::Promoted));
-        if !fits {
-            c.problem(format!(
-                "resource '{}': on-fail=demote is ignored for {name} with interval {interval_ms} ms",
-                c.rscs[rsc].id
-            ));
+    let asked = meta.get("on-fail").map(String::as_str);
+    let role = meta.get("role").and_then(|r| Role::parse(r));
+    let demotes = match name {
+        "promote" | "demote" => true,
+        "monitor" => interval_ms > 0 && role == Some(Role::Promoted),
+        _ => false,
+    };
+    let asked = match (name, asked) {
+        ("stop", Some(value @ ("stop" | "standby"))) => {
+            let id = &c.rscs[rsc].id;
+            let text = format!("resource '{id}': on-fail={value} is ignored for stop");
+            c.problem(text);
             meta.remove("on-fail");
+            None
         }
-    }
-    let senseless = meta.get("on-fail").filter(|v| *v == "stop" || *v == "standby");
-    if let Some(value) = senseless.filter(|_| name == "stop") {
-        let id = &c.rscs[rsc].id;
-        let text = format!("resource '{id}': on-fail={value} is ignored for stop");
-        c.problem(text);
-        meta.remove("on-fail");
-    }
-    let on_fail = match meta.get("on-fail").map(String::as_str) {
+        (_, Some("demote")) if !demotes => {
+            let id = &c.rscs[rsc].id;
+            let text = format!(
+                "resource '{id}': on-fail=demote is ignored for {name} with interval {interval_ms} ms"
+            );
+            c.problem(text);
+            None
+        }
+        (_, asked) => asked,
+    };
+    let on_fail = match asked {
         Some("ignore" | "nothing") => Some(OnFail::Ignore),
         Some("block") => Some(OnFail::Block),
         Some("fence") if fencing => Some(OnFail::Fence),
