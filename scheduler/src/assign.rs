@@ -600,7 +600,10 @@ pub(crate) fn place(
             match c.acts[ix].task {
                 Task::Stop => c.acts[ix].optional = false,
                 Task::Start => c.acts[ix].runnable = false,
-                Task::Monitor if c.acts[ix].interval_ms > 0 => c.acts[ix].runnable = false,
+                // Also what would cancel one: it ends with the resource.
+                Task::Monitor | Task::Cancel if c.acts[ix].interval_ms > 0 => {
+                    c.acts[ix].runnable = false;
+                }
                 _ => {}
             }
         }

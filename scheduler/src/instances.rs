@@ -179,7 +179,8 @@ fn assign_one(
     }
     ban_unusable(c, owner, instance, per_node);
     // A try at the place where it is can be taken back.
-    let chosen = assign::assign(c, instance, prefer, prefer.is_none());
+    let for_good = prefer.is_none() || c.earlier.one_try;
+    let chosen = assign::assign(c, instance, prefer, for_good);
     let chosen = chosen.or_else(|| colocation::location(c, instance));
     if let Some(chosen) = chosen {
         if prefer.is_some() && prefer != Some(chosen) {

@@ -138,7 +138,8 @@ fn reword(
 /// `unmanaged` became `maintenance` where that is why, and comes last.
 fn flags(ours: &mut [String], peer: &mut [String], met: &mut Vec<&'static str>) {
     for line in ours.iter_mut() {
-        if !line.contains("maintenance") {
+        let moved = line.contains("Clone Set:") && line.contains("disabled, unmanaged");
+        if !line.contains("maintenance") && !moved {
             continue;
         }
         let plain = with_sorted_flags(line);
