@@ -310,6 +310,15 @@ fn add(
 
 fn colocation(c: &mut Cluster, xml: &Element) {
     let score = xml.attr("score").and_then(score::parse).unwrap_or(0);
+    let influence = xml.attr("influence");
+    if let Some(value) = influence.filter(|v| score::parse_bool(v).is_none()) {
+        c.problem(format!(
+            "line {}: colocation '{}' has influence=\"{value}\", which is neither true nor false; what is critical has \
+             influence",
+            xml.line(),
+            xml.id().unwrap_or("")
+        ));
+    }
     let sets: Vec<Element> = xml
         .children_named("resource_set")
         .filter_map(|s| resolve_set(c, s))

@@ -225,7 +225,11 @@ fn internal_clone(c: &mut Cluster, rsc: RscIx) {
             continue;
         }
         // Only some instances may start or stop: each goes after every earlier one.
-        let count = if c.earlier.next_instance { 1 } else { children.len() };
+        let count = if c.earlier.next_instance {
+            1
+        } else {
+            children.len()
+        };
         for later in children[at + 1..].iter().copied().take(count) {
             order_tasks(c, child, Task::Start, later, Task::Start, ar::ORDERED);
             order_tasks(c, later, Task::Stop, child, Task::Stop, ar::ORDERED);

@@ -28,6 +28,8 @@ pub struct Earlier {
     pub next_instance: bool,
     /// A member of a group does not wait for the stop of a later one that is up without it.
     pub group_gaps: bool,
+    /// The promotion score of a group is the plain sum of its members', where INFINITY plus anything is INFINITY now.
+    pub plain_sums: bool,
     /// The wishes of what goes with a group count once with its members and once with the group.
     pub groups_twice: bool,
 }
@@ -45,6 +47,7 @@ impl Earlier {
         "fence-in-turn",
         "next-instance",
         "group-gaps",
+        "plain-sums",
         "groups-twice",
     ];
 
@@ -63,6 +66,7 @@ impl Earlier {
             "fence-in-turn" => &mut rules.fence_in_turn,
             "next-instance" => &mut rules.next_instance,
             "group-gaps" => &mut rules.group_gaps,
+            "plain-sums" => &mut rules.plain_sums,
             "groups-twice" => &mut rules.groups_twice,
             _ => return None,
         } = true;

@@ -43,7 +43,11 @@ fn promotion_score(c: &Cluster, rsc: RscIx, node: NodeIx) -> Option<i32> {
         let mut sum = None;
         for member in &c.rscs[rsc].children {
             if let Some(score) = promotion_score(c, *member, node) {
-                sum = Some(score::add(sum.unwrap_or(0), score));
+                let before = sum.unwrap_or(0);
+                sum = Some(match c.earlier.plain_sums {
+                    true => i32::saturating_add(before, score),
+                    false => score::add(before, score),
+                });
             }
         }
         return sum;

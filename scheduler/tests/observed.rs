@@ -1,112 +1,11 @@
 //! Small clusters whose outcome was observed from Pacemaker's `crm_simulate` (2.1.5), one for each rule that the
 //! differential over random configurations taught.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a document of ours that cannot be read is a broken test"
-)]
+mod small;
 
-use cib::Element;
-use scheduler::{Earlier, view::View};
+use scheduler::view::View;
 
-const NOW_S: i64 = 1_790_000_000;
-const UUID: &str = "5b0a4b5e-0000-4000-8000-000000000001";
-/// Digest of no parameters.
-const NO_PARAMETERS: &str = "f2317cad3d54cec5d7d7aa7d0bf35cf8";
-const DUMMY: &str = r#"class="ocf" provider="pacemaker" type="Dummy""#;
-const STATEFUL: &str = r#"class="ocf" provider="pacemaker" type="Stateful""#;
-
-/// What differs from one small cluster to the next; nodes are online unless said.
-#[derive(Default)]
-struct Small<'a> {
-    options: &'a [(&'a str, &'a str)],
-    nodes: &'a [&'a str],
-    resources: &'a str,
-    constraints: &'a str,
-    /// Nodes that left in order.
-    offline: &'a [&'a str],
-    /// For each node: inside of `transient_attributes` and histories.
-    status: &'a [(&'a str, String)],
-    node_attributes: &'a str,
-}
-
-impl Small<'_> {
-    fn cib(&self) -> Element {
-        let options: String = self
-            .options
-            .iter()
-            .map(|(n, v)| format!(r#"<nvpair id="o-{n}" name="{n}" value="{v}"/>"#))
-            .collect();
-        let nodes: String = self
-            .nodes
-            .iter()
-            .map(|n| {
-                format!(
-                    r#"<node id="{n}" uname="{n}">{}</node>"#,
-                    self.node_attributes
-                )
-            })
-            .collect();
-        let states: String = self.nodes.iter().map(|n| self.state(n)).collect();
-        let (resources, constraints) = (self.resources, self.constraints);
-        let text = format!(
-            r#"<cib validate-with="pacemaker-3.9" have-quorum="1" dc-uuid="{}" crm_feature_set="3.16.1" epoch="1" num_updates="1" admin_epoch="0"><configuration><crm_config><cluster_property_set id="options">{options}</cluster_property_set></crm_config><nodes>{nodes}</nodes><resources>{resources}</resources><constraints>{constraints}</constraints></configuration><status>{states}</status></cib>"#,
-            self.nodes[0]
-        );
-        Element::parse(&text).unwrap()
-    }
-
-    fn state(&self, node: &str) -> String {
-        let of = |n: &&(&str, String)| n.0 == node;
-        let inside = self.status.iter().find(of).map_or("", |(_, t)| t.as_str());
-        let (attributes, history) = inside.split_once('|').unwrap_or(("", inside));
-        let (member, crmd, join) = match self.offline.contains(&node) {
-            true => ("false", "offline", "down"),
-            false => ("true", "online", "member"),
-        };
-        format!(
-            r#"<node_state id="{node}" uname="{node}" in_ccm="{member}" crmd="{crmd}" join="{join}" expected="{join}"><transient_attributes id="{node}"><instance_attributes id="t-{node}">{attributes}</instance_attributes></transient_attributes><lrm id="{node}"><lrm_resources>{history}</lrm_resources></lrm></node_state>"#
-        )
-    }
-
-    /// The scores of all nodes for one resource, as last shown.
-    fn scores(&self, rsc: &str, earlier: &[&str]) -> Vec<String> {
-        let rules = earlier
-            .iter()
-            .try_fold(Earlier::default(), |rules, name| rules.and(name));
-        let asked = scheduler::Asked {
-            scores: true,
-            earlier: rules.unwrap(),
-            ..scheduler::Asked::default()
-        };
-        let lines = scheduler::run_with(&self.cib(), NOW_S, asked).scores;
-        let start = format!("pcmk__primitive_assign: {rsc} allocation score on ");
-        let of = lines.iter().filter_map(|l| l.strip_prefix(&start));
-        of.map(|l| l.split(": ").nth(1).unwrap_or(l).to_owned())
-            .collect()
-    }
-
-    fn planned(&self) -> Vec<String> {
-        let lines = scheduler::run(&self.cib(), NOW_S, false).transition_summary;
-        let folded = lines
-            .iter()
-            .map(|l| l.split_whitespace().collect::<Vec<_>>().join(" "));
-        folded.collect()
-    }
-}
-
-/// One finished operation of a resource as the only one in its history.
-fn history(id: &str, kind: &str, operation: &str, rc: u8, more: &str) -> String {
-    let expected = if operation == "monitor" { 7 } else { 0 };
-    let key = format!("5:1:{expected}:{UUID}");
-    format!(
-        r#"<lrm_resource id="{id}" {kind}><lrm_rsc_op id="{id}_last_0" operation_key="{id}_{operation}_0" operation="{operation}" crm_feature_set="3.16.1" transition-key="{key}" transition-magic="0:{rc};{key}" call-id="10" rc-code="{rc}" op-status="0" interval="0" last-rc-change="1789997000"{more}/></lrm_resource>"#
-    )
-}
-
-fn digest() -> String {
-    format!(r#" op-digest="{NO_PARAMETERS}""#)
-}
+use small::{DUMMY, NOW_S, STATEFUL, Small, UUID, digest, history};
 
 #[test]
 fn a_cluster_that_is_to_fence_and_cannot_starts_nothing() {
@@ -459,63 +358,6 @@ fn a_fail_count_that_is_about_to_be_wiped_bans_no_more() {
     assert_eq!(score(other), ["0"]);
 }
 
-/// Scores of a resource in a cluster of two nodes, by our rules and by those of 2.1.5.
-fn in_both(
-    resources: &str,
-    constraints: &str,
-    rsc: &str,
-    earlier: &[&str],
-) -> (Vec<String>, Vec<String>) {
-    let small = Small {
-        options: &[("stonith-enabled", "false")],
-        nodes: &["node1", "node2"],
-        resources,
-        constraints,
-        ..Small::default()
-    };
-    (small.scores(rsc, &[]), small.scores(rsc, earlier))
-}
-
-#[test]
-fn a_place_is_left_to_whom_has_no_other() {
-    let resources = format!(r#"<primitive id="a" {DUMMY}/><primitive id="b" {DUMMY}/>"#);
-    let constraints = r#"<rsc_location id="l" rsc="a" node="node2" score="-INFINITY"/><rsc_colocation id="c" rsc="a" with-rsc="b" score="-20"/>"#;
-    let (now, before) = in_both(&resources, constraints, "b", &["unyielding"]);
-    assert_eq!(now, ["0", "20"]);
-    assert_eq!(before, ["0", "0"]);
-}
-
-#[test]
-fn what_a_clone_would_like_counts_for_its_instances() {
-    let resources =
-        format!(r#"<primitive id="b" {DUMMY}/><clone id="ca"><primitive id="a" {DUMMY}/></clone>"#);
-    let constraint =
-        |score: &str| format!(r#"<rsc_colocation id="c" rsc="ca" with-rsc="b" score="{score}"/>"#);
-    let both = |score| in_both(&resources, &constraint(score), "a:0", &["instances-alone"]);
-    let (now, before) = both("100");
-    assert_eq!((now[0].as_str(), before[0].as_str()), ("100", "0"));
-    // What is to be apart counted for them before too.
-    let (now, before) = both("-100");
-    assert_eq!(now[0], "-100");
-    assert_eq!(now, before);
-}
-
-#[test]
-fn what_is_apart_in_one_role_may_be_together_in_another() {
-    let resources = format!(r#"<primitive id="b" {DUMMY}/><primitive id="a" {DUMMY}/>"#);
-    let constraint = |score: &str| {
-        format!(
-            r#"<rsc_colocation id="c" rsc="a" with-rsc="b" with-rsc-role="Promoted" score="{score}"/>"#
-        )
-    };
-    let both = |score| in_both(&resources, &constraint(score), "a", &["apart-in-any-role"]);
-    let (now, before) = both("-20");
-    assert_eq!((now[0].as_str(), before[0].as_str()), ("0", "-20"));
-    let (now, before) = both("20");
-    assert_eq!(now, ["0", "0"]);
-    assert_eq!(now, before);
-}
-
 #[test]
 fn an_ignored_failure_makes_counts_on_all_nodes_void() {
     let score = |on_fail: &str| {
@@ -564,5 +406,82 @@ fn what_goes_nowhere_stops_for_lack_of_a_node_however_often_it_is_active() {
             .iter()
             .all(|l| l.ends_with("due to node availability")),
         "{stops:?}"
+    );
+}
+
+/// A promotable clone `c` of `rsc1`, with what else is inside the clone and what is said of the primitive.
+fn promotable(more: &str, inside: &str) -> String {
+    format!(
+        r#"<clone id="c"><meta_attributes id="m"><nvpair id="p" name="promotable" value="true"/>{more}</meta_attributes><primitive id="rsc1" {STATEFUL}>{inside}</primitive></clone>"#
+    )
+}
+
+#[test]
+fn what_was_promoted_with_other_parameters_goes_down_and_comes_up() {
+    let small = Small {
+        options: &[("stonith-enabled", "false")],
+        nodes: &["node1"],
+        resources: &promotable("", ""),
+        status: &[("node1", history("rsc1", STATEFUL, "promote", 0, ""))],
+        ..Small::default()
+    };
+    assert_eq!(
+        small.planned(),
+        ["Restart rsc1:0 ( Promoted -> Unpromoted node1 ) due to resource definition change"]
+    );
+}
+
+#[test]
+fn instances_that_are_promoted_are_as_important_as_their_clone() {
+    let priority =
+        |id: &str, value: u32| format!(r#"<nvpair id="{id}" name="priority" value="{value}"/>"#);
+    let inside = format!(
+        r#"<meta_attributes id="q">{}</meta_attributes>"#,
+        priority("q1", 100)
+    );
+    let small = Small {
+        options: &[("stonith-enabled", "false")],
+        nodes: &["node1"],
+        resources: &promotable(&priority("p1", 10), &inside),
+        ..Small::default()
+    };
+    let graph = scheduler::run(&small.cib(), NOW_S, false).graph.to_xml(1);
+    let synapses: Vec<&str> = graph.split("<synapse").collect();
+    let of = |key: &str| synapses.iter().find(|s| s.contains(key)).unwrap();
+    assert!(of("rsc1:0_start_0").contains(r#"priority="10""#), "{graph}");
+}
+
+#[test]
+fn a_failed_stop_does_not_put_its_node_on_standby() {
+    let operation =
+        r#"<operations><op id="o" name="stop" interval="0" on-fail="standby"/></operations>"#;
+    let small = Small {
+        options: &[("stonith-enabled", "false")],
+        nodes: &["node1", "node2"],
+        resources: &format!(r#"<primitive id="rsc1" {DUMMY}>{operation}</primitive>"#),
+        status: &[("node1", history("rsc1", DUMMY, "stop", 1, ""))],
+        ..Small::default()
+    };
+    assert!(small.planned().is_empty(), "{:?}", small.planned());
+}
+
+#[test]
+fn the_name_of_what_is_in_a_clone_stands_for_it_once_it_has_a_history() {
+    let resources = format!(r#"<clone id="c"><primitive id="rsc1" {DUMMY}/></clone>"#);
+    let scores = |status: &[(&str, String)]| {
+        Small {
+            options: &[("stonith-enabled", "false")],
+            nodes: &["node1"],
+            resources: &resources,
+            constraints: r#"<rsc_location id="l" rsc="rsc1" node="node1" score="70"/>"#,
+            status,
+            ..Small::default()
+        }
+        .scores("rsc1:0", &[])
+    };
+    assert_eq!(scores(&[]), ["0"]);
+    assert_eq!(
+        scores(&[("node1", history("rsc1", DUMMY, "monitor", 7, ""))]),
+        ["70"]
     );
 }

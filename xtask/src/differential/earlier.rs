@@ -54,6 +54,10 @@ pub(super) const RULES: &[Rule] = &[
         name: "groups-twice",
         change: "wishes that come through a group count once",
     },
+    Rule {
+        name: "plain-sums",
+        change: "INFINITY and anything is INFINITY in the promotion scores of groups, too",
+    },
 ];
 
 /// Asks for rules.

@@ -307,17 +307,4 @@ mod tests {
             .is_empty()
         );
     }
-
-    #[test]
-    fn a_setting_for_fencing_at_once_is_obeyed_by_both() {
-        let wait = "[0] a operation=stonith AFTER b operation=stonith";
-        let mut peer = said(Part::Graph, &[wait]);
-        let set = r#"<nvpair name="concurrent-fencing" value="true"/>"#;
-        assert!(explain(set, &mut said(Part::Graph, &[]), &mut peer).is_empty());
-        assert_eq!(
-            explain("<cib/>", &mut said(Part::Graph, &[]), &mut peer).len(),
-            1
-        );
-        assert!(peer[&Part::Graph].is_empty());
-    }
 }
