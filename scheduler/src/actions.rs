@@ -242,10 +242,11 @@ pub(crate) fn demote(c: &mut Cluster, rsc: RscIx, node: NodeIx, optional: bool) 
 /// Asks for the fail counts of a resource on a node to be wiped.
 pub(crate) fn clear_failcount(c: &mut Cluster, rsc: RscIx, node: NodeIx, reason: &str) -> ActIx {
     let ix = action(c, rsc, Task::ClearFailCount, 0, Some(node), false);
+    let online = c.nodes[node].online;
     let a = &mut c.acts[ix];
     a.optional = false;
     a.on_dc = true;
-    a.runnable = true;
+    a.runnable = online;
     if !a.extra.iter().any(|(name, _)| *name == "op_no_wait") {
         a.extra.push(("op_no_wait", "true".to_owned()));
     }
