@@ -20,13 +20,13 @@ pub(crate) struct FailCount {
 
 /// Sums the fail counts of a resource on a node. `effective`: forget what is older than failure-timeout.
 pub(crate) fn count(c: &mut Cluster, rsc: RscIx, node: NodeIx, effective: bool) -> FailCount {
-    let name = if c.rscs[rsc].unique {
-        c.rscs[rsc].id.clone()
-    } else {
-        base_name(&c.rscs[rsc].id).to_owned()
+    // What is in no clone shares its name with nobody, whatever number it ends with.
+    let unique = c.rscs[rsc].unique || c.clone_of(rsc).is_none();
+    let name = match unique {
+        true => c.rscs[rsc].id.clone(),
+        false => base_name(&c.rscs[rsc].id).to_owned(),
     };
     let mut out = FailCount::default();
-    let unique = c.rscs[rsc].unique;
     for (key, value) in c.nodes[node].attrs.range("fail-count-".to_owned()..) {
         let Some(rest) = key.strip_prefix("fail-count-") else {
             break;
