@@ -100,10 +100,31 @@ pub(crate) fn add_dependent_scores(c: &mut Cluster, ix: usize, target: RscIx) {
 pub(crate) fn this_with(c: &Cluster, rsc: RscIx) -> Vec<usize> {
     let mut out = Vec::new();
     collect_this_with(c, rsc, rsc, &mut out);
-    // Of equals the newest comes first.
-    out.reverse();
-    out.sort_by(|a, b| by_primary(c, *a, *b));
+    let dependent = |ix: usize| c.colocations[ix].dependent;
+    out.sort_by(|a, b| {
+        by_primary(c, *a, *b)
+            .then_with(|| by_age(c, rsc, (*a, dependent(*a)), (*b, dependent(*b))))
+    });
     out
+}
+
+/// Of equals the newest comes first, of those that hold for what a resource is part of, the oldest, of those of the
+/// next level the newest again; and what holds for more comes first.
+fn by_age(
+    c: &Cluster,
+    rsc: RscIx,
+    (a, of_a): (usize, RscIx),
+    (b, of_b): (usize, RscIx),
+) -> std::cmp::Ordering {
+    let level = |of: RscIx| {
+        let around = std::iter::successors(Some(rsc), |r| c.rscs[*r].parent);
+        around.take_while(|r| *r != of).count()
+    };
+    let (x, y) = (level(of_a), level(of_b));
+    y.cmp(&x).then(match x % 2 {
+        0 => b.cmp(&a),
+        _ => a.cmp(&b),
+    })
 }
 
 fn collect_this_with(c: &Cluster, rsc: RscIx, origin: RscIx, out: &mut Vec<usize>) {
@@ -166,9 +187,11 @@ pub(crate) fn with_this(c: &Cluster, rsc: RscIx) -> Vec<usize> {
     let mut out = Vec::new();
     collect_with_this(c, rsc, rsc, &mut out);
     out.retain(|ix| has_influence(c, *ix, Some(rsc)));
-    // Of equals the newest comes first.
-    out.reverse();
-    out.sort_by(|a, b| by_dependent(c, *a, *b));
+    let primary = |ix: usize| c.colocations[ix].primary;
+    out.sort_by(|a, b| {
+        by_dependent(c, *a, *b)
+            .then_with(|| by_age(c, rsc, (*a, primary(*a)), (*b, primary(*b))))
+    });
     out
 }
 
