@@ -522,7 +522,10 @@ pub(crate) fn keep_to(
     ix: usize,
     nodes: &[NodeIx],
 ) {
-    let name = c.colocations[ix].attribute.clone();
+    let mut name = c.colocations[ix].attribute.clone();
+    if c.earlier.same_node_as_clone {
+        name = None;
+    }
     let value = |node: NodeIx, rsc: RscIx| attribute(c, node, &name, rsc).map(str::to_owned);
     let values: Vec<Option<String>> = nodes.iter().map(|n| value(*n, primary)).collect();
     let mine: Vec<NodeIx> = c.rscs[dependent].allowed.nodes().collect();

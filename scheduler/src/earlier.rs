@@ -28,6 +28,10 @@ pub struct Earlier {
     pub next_instance: bool,
     /// A member of a group does not wait for the stop of a later one that is up without it.
     pub group_gaps: bool,
+    /// What is active on a node in maintenance is in maintenance there, not everywhere.
+    pub held_where_active: bool,
+    /// What must be with a clone must be on a node of the clone, whatever its `node-attribute` says.
+    pub same_node_as_clone: bool,
     /// The promotion score of a group is the plain sum of its members', where INFINITY plus anything is INFINITY now.
     pub plain_sums: bool,
     /// The wishes of what goes with a group count once with its members and once with the group.
@@ -47,6 +51,8 @@ impl Earlier {
         "fence-in-turn",
         "next-instance",
         "group-gaps",
+        "held-where-active",
+        "same-node-as-clone",
         "plain-sums",
         "groups-twice",
     ];
@@ -66,6 +72,8 @@ impl Earlier {
             "fence-in-turn" => &mut rules.fence_in_turn,
             "next-instance" => &mut rules.next_instance,
             "group-gaps" => &mut rules.group_gaps,
+            "held-where-active" => &mut rules.held_where_active,
+            "same-node-as-clone" => &mut rules.same_node_as_clone,
             "plain-sums" => &mut rules.plain_sums,
             "groups-twice" => &mut rules.groups_twice,
             _ => return None,

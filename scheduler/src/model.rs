@@ -321,6 +321,8 @@ pub(crate) struct Rsc {
     pub(crate) removed: bool,
     pub(crate) removed_filler: bool,
     pub(crate) maintenance: bool,
+    /// In maintenance for no other reason than that a node is on which it is active.
+    pub(crate) held: bool,
     pub(crate) unique: bool,
     pub(crate) notify: bool,
     pub(crate) promotable: bool,

@@ -16,7 +16,8 @@ pub(crate) fn create(c: &mut Cluster, rsc: RscIx) {
         return;
     }
     let node = c.rscs[rsc].assigned;
-    if node.is_some_and(|n| c.nodes[n].maintenance) {
+    let held = node.is_some_and(|n| c.nodes[n].maintenance);
+    if held && !c.earlier.held_where_active {
         return;
     }
     let mut start = None;
@@ -39,7 +40,7 @@ pub(crate) fn create(c: &mut Cluster, rsc: RscIx) {
             inactive(c, rsc, node, op);
             continue;
         }
-        let Some(node) = node else {
+        let Some(node) = node.filter(|_| !held) else {
             continue;
         };
         if c.rscs[rsc].next_role != Role::Stopped || !c.rscs[rsc].managed {

@@ -113,6 +113,11 @@ fn finish(mut c: Cluster, asked: Asked) -> (Run, Cluster) {
     if c.earlier.fence_in_turn && !c.options.raw.contains_key("concurrent-fencing") {
         c.options.concurrent_fencing = false;
     }
+    if c.earlier.held_where_active {
+        for r in c.rscs.iter_mut().filter(|r| r.held) {
+            r.maintenance = false;
+        }
+    }
     c.trace = asked.scores.then(Vec::new);
     c.utilization_trace = asked.utilization.then(Vec::new);
     decide(&mut c);

@@ -185,8 +185,10 @@ pub(crate) fn add_running(c: &mut Cluster, rsc: RscIx, node: NodeIx, failed: boo
         c.nodes[node].running.push(rsc);
         add_priority(c, rsc, node, failed);
         if c.nodes[node].maintenance {
-            c.rscs[rsc].managed = false;
-            c.rscs[rsc].maintenance = true;
+            let r = &mut c.rscs[rsc];
+            r.managed = false;
+            r.held |= !r.maintenance;
+            r.maintenance = true;
         }
     }
     let mut parent = c.rscs[rsc].parent;

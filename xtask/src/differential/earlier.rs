@@ -58,6 +58,14 @@ pub(super) const RULES: &[Rule] = &[
         name: "plain-sums",
         change: "INFINITY and anything is INFINITY in the promotion scores of groups, too",
     },
+    Rule {
+        name: "same-node-as-clone",
+        change: "what must be with a clone minds the node attribute",
+    },
+    Rule {
+        name: "held-where-active",
+        change: "a resource that is active on a node in maintenance is so everywhere",
+    },
 ];
 
 /// Asks for rules.
