@@ -326,18 +326,19 @@ fn delete_history(cib: &mut Element, action: &Action) {
 /// Where the history of a resource stands among those of its node, so that it is not sought again each time.
 #[derive(Default)]
 struct Places {
-    /// By node, then by name; of equal names the first.
-    by_node: BTreeMap<String, BTreeMap<String, usize>>,
+    /// By node, then by name; nowhere, if there are several of the name: then none is it, and a new one is begun.
+    by_node: BTreeMap<String, BTreeMap<String, Option<usize>>>,
 }
 
 impl Places {
     /// The places on a node.
-    fn of(&mut self, node_id: &str, histories: &Element) -> &mut BTreeMap<String, usize> {
+    fn of(&mut self, node_id: &str, histories: &Element) -> &mut BTreeMap<String, Option<usize>> {
         if !self.by_node.contains_key(node_id) {
             let mut places = BTreeMap::new();
             for (at, node) in histories.nodes().iter().enumerate() {
                 if let Some(id) = node.as_element().and_then(Element::id) {
-                    places.entry(id.to_owned()).or_insert(at);
+                    let place = places.entry(id.to_owned());
+                    place.and_modify(|at| *at = None).or_insert(Some(at));
                 }
             }
             self.by_node.insert(node_id.to_owned(), places);
@@ -386,7 +387,7 @@ fn resource_action(
         return true;
     };
     let places = places.of(action.node_uuid.as_deref().unwrap_or_default(), resources);
-    let place = places.get(&shown).copied();
+    let place = places.get(&shown).copied().flatten();
     let known = place.and_then(|at| resources.nodes().get(at)?.as_element());
     let outcome = Outcome {
         transition: 0,
@@ -404,7 +405,8 @@ fn resource_action(
     match place.and_then(|at| resources.nodes_mut().get_mut(at)) {
         Some(old) => *old = recorded.into(),
         None => {
-            places.insert(shown.clone(), resources.nodes().len());
+            let place = places.entry(shown.clone());
+            place.or_insert(Some(resources.nodes().len()));
             resources.push(recorded);
         }
     }
