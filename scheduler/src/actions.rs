@@ -497,25 +497,28 @@ fn on_failure(
         "monitor" => interval_ms > 0 && role == Some(Role::Promoted),
         _ => false,
     };
-    let asked = match (name, asked) {
-        ("stop", Some(value @ ("stop" | "standby"))) => {
-            let id = &c.rscs[rsc].id;
-            let text = format!("resource '{id}': on-fail={value} is ignored for stop");
-            c.problem(text);
-            meta.remove("on-fail");
-            None
-        }
-        (_, Some("demote")) if !demotes => {
-            let id = &c.rscs[rsc].id;
-            let text = format!(
-                "resource '{id}': on-fail=demote is ignored for {name} with interval {interval_ms} ms"
-            );
-            c.problem(text);
-            None
-        }
-        (_, asked) => asked,
+    let senseless = match (name, asked) {
+        ("stop", Some("stop" | "standby")) => true,
+        (_, Some("demote")) => !demotes,
+        _ => false,
     };
-    let on_fail = match asked {
+    let asked = asked.filter(|_| !senseless).map(str::to_owned);
+    if let Some(value) = meta.get("on-fail").filter(|_| senseless) {
+        let id = &c.rscs[rsc].id;
+        let text = match name {
+            "stop" => format!("resource '{id}': on-fail={value} is ignored for stop"),
+            _ => format!(
+                "resource '{id}': on-fail={value} is ignored for {name} with interval {interval_ms} ms"
+            ),
+        };
+        c.problem(text);
+    }
+    if (senseless || name == "demote" && asked.as_deref() == Some("demote"))
+        && !c.earlier.on_fail_as_it_stands
+    {
+        meta.remove("on-fail");
+    }
+    let on_fail = match asked.as_deref() {
         Some("ignore" | "nothing") => Some(OnFail::Ignore),
         Some("block") => Some(OnFail::Block),
         Some("fence") if fencing => Some(OnFail::Fence),

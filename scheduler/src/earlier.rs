@@ -28,6 +28,8 @@ pub struct Earlier {
     pub next_instance: bool,
     /// A member of a group does not wait for the stop of a later one that is up without it.
     pub group_gaps: bool,
+    /// An `on-fail` that an operation cannot have is told to the executor all the same.
+    pub on_fail_as_it_stands: bool,
     /// What is active on a node in maintenance is in maintenance there, not everywhere.
     pub held_where_active: bool,
     /// What must be with a clone must be on a node of the clone, whatever its `node-attribute` says.
@@ -51,6 +53,7 @@ impl Earlier {
         "fence-in-turn",
         "next-instance",
         "group-gaps",
+        "on-fail-as-it-stands",
         "held-where-active",
         "same-node-as-clone",
         "plain-sums",
@@ -72,6 +75,7 @@ impl Earlier {
             "fence-in-turn" => &mut rules.fence_in_turn,
             "next-instance" => &mut rules.next_instance,
             "group-gaps" => &mut rules.group_gaps,
+            "on-fail-as-it-stands" => &mut rules.on_fail_as_it_stands,
             "held-where-active" => &mut rules.held_where_active,
             "same-node-as-clone" => &mut rules.same_node_as_clone,
             "plain-sums" => &mut rules.plain_sums,

@@ -66,6 +66,10 @@ pub(super) const RULES: &[Rule] = &[
         name: "held-where-active",
         change: "a resource that is active on a node in maintenance is so everywhere",
     },
+    Rule {
+        name: "on-fail-as-it-stands",
+        change: "an on-fail that cannot be is not told to the executor",
+    },
 ];
 
 /// Asks for rules.
