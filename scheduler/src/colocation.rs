@@ -102,8 +102,7 @@ pub(crate) fn this_with(c: &Cluster, rsc: RscIx) -> Vec<usize> {
     collect_this_with(c, rsc, rsc, &mut out);
     let dependent = |ix: usize| c.colocations[ix].dependent;
     out.sort_by(|a, b| {
-        by_primary(c, *a, *b)
-            .then_with(|| by_age(c, rsc, (*a, dependent(*a)), (*b, dependent(*b))))
+        by_primary(c, *a, *b).then_with(|| by_age(c, rsc, (*a, dependent(*a)), (*b, dependent(*b))))
     });
     out
 }
@@ -189,8 +188,7 @@ pub(crate) fn with_this(c: &Cluster, rsc: RscIx) -> Vec<usize> {
     out.retain(|ix| has_influence(c, *ix, Some(rsc)));
     let primary = |ix: usize| c.colocations[ix].primary;
     out.sort_by(|a, b| {
-        by_dependent(c, *a, *b)
-            .then_with(|| by_age(c, rsc, (*a, primary(*a)), (*b, primary(*b))))
+        by_dependent(c, *a, *b).then_with(|| by_age(c, rsc, (*a, primary(*a)), (*b, primary(*b))))
     });
     out
 }

@@ -485,3 +485,47 @@ fn the_name_of_what_is_in_a_clone_stands_for_it_once_it_has_a_history() {
         ["70"]
     );
 }
+
+fn clears_a_fail_count(small: &Small) -> bool {
+    let graph = scheduler::run(&small.cib(), NOW_S, false).graph.to_xml(1);
+    graph.contains("clear_failcount")
+}
+
+#[test]
+fn what_is_in_no_clone_shares_its_fail_count_with_nobody() {
+    let clears = |count: &str| {
+        let count =
+            format!(r#"<nvpair id="f" name="fail-count-{count}#monitor_10000" value="1"/>|"#);
+        clears_a_fail_count(&Small {
+            options: &[("stonith-enabled", "false")],
+            nodes: &["node1", "node2"],
+            status: &[
+                ("node1", count),
+                ("node2", history("rsc3:3", DUMMY, "monitor", 7, "")),
+            ],
+            ..Small::default()
+        })
+    };
+    assert!(clears("rsc3:3"));
+    assert!(!clears("rsc3:2"));
+}
+
+#[test]
+fn no_fail_count_is_cleared_on_a_node_that_is_off() {
+    let clears = |offline: &[&str]| {
+        let failed =
+            history("rsc1", DUMMY, "start", 1, "").replace("rsc1_last_0", "rsc1_last_failure_0");
+        clears_a_fail_count(&Small {
+            options: &[("stonith-enabled", "false")],
+            nodes: &["node1", "node2"],
+            resources: &format!(
+                r#"<primitive id="rsc1" {DUMMY}><instance_attributes id="i"><nvpair id="p" name="fake" value="1"/></instance_attributes></primitive>"#
+            ),
+            status: &[("node2", failed)],
+            offline,
+            ..Small::default()
+        })
+    };
+    assert!(clears(&[]));
+    assert!(!clears(&["node2"]));
+}

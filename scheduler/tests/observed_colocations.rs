@@ -143,3 +143,21 @@ fn an_instance_is_tried_again_where_it_is_as_if_nothing_had_been_tried() {
     assert_eq!(small.scores("a:0", &[]), ["-19", "0", "1", "-INFINITY"]);
     assert_eq!(small.scores("a:0", &["one-try"]), ["-19", "0", "-19", "0"]);
 }
+
+#[test]
+fn of_two_between_the_same_the_newest_comes_first_and_for_members_of_a_group_the_oldest() {
+    let scores = |resources: &str, rsc: &str, of: &str| {
+        let small = Small {
+            options: &[("stonith-enabled", "false")],
+            nodes: &["node1"],
+            resources: &format!("{resources}{}", primitives("x")),
+            constraints: &with(&[(of, "x", "20"), (of, "x", "-20")]),
+            ..Small::default()
+        };
+        small.scores(rsc, &[])
+    };
+    // What would leave no node at all is taken back; after the other one it leaves a node.
+    assert_eq!(scores(&primitives("a"), "a", "a"), ["20"]);
+    let group = format!(r#"<group id="g">{}</group>"#, primitives("a"));
+    assert_eq!(scores(&group, "a", "g"), ["0"]);
+}
