@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Instances of a clone for which there is no room are made up to this number only.
-const MAX_INSTANCES: u32 = 1_000;
+const MAX_INSTANCES: u32 = 100;
 
 /// Reads `<resources>`.
 pub(crate) fn unpack(c: &mut Cluster) {

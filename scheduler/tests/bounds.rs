@@ -58,7 +58,7 @@ fn instances_of_a_clone() {
 </meta_attributes><primitive id="one" class="ocf" provider="pacemaker" type="Dummy"/></clone>"#
     ));
     let told = format!(
-        "clone 'many': clone-max={BEYOND_REASON} is more than there is room for; 1000 is used"
+        "clone 'many': clone-max={BEYOND_REASON} is more than there is room for; 100 is used"
     );
     assert_eq!(problems, [told]);
     assert_eq!(starts, 3);
