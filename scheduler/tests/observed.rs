@@ -512,14 +512,15 @@ fn what_is_in_no_clone_shares_its_fail_count_with_nobody() {
 
 #[test]
 fn no_fail_count_is_cleared_on_a_node_that_is_off() {
+    const DEVICE: &str = r#"class="stonith" type="fence_xvm""#;
     let clears = |offline: &[&str]| {
-        let failed =
-            history("rsc1", DUMMY, "start", 1, "").replace("rsc1_last_0", "rsc1_last_failure_0");
+        let failed = history("rsc1", DEVICE, "start", 1, &digest())
+            .replace("rsc1_last_0", "rsc1_last_failure_0");
         clears_a_fail_count(&Small {
-            options: &[("stonith-enabled", "false")],
+            options: &[("stonith-enabled", "true")],
             nodes: &["node1", "node2"],
             resources: &format!(
-                r#"<primitive id="rsc1" {DUMMY}><instance_attributes id="i"><nvpair id="p" name="fake" value="1"/></instance_attributes></primitive>"#
+                r#"<primitive id="rsc1" {DEVICE}><instance_attributes id="i"><nvpair id="p" name="fake" value="1"/></instance_attributes></primitive>"#
             ),
             status: &[("node2", failed)],
             offline,
