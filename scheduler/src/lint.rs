@@ -90,21 +90,16 @@ fn ancestors(start: u32, inputs: &BTreeMap<u32, &[u32]>) -> std::collections::BT
 
 fn early_starts(by_id: &BTreeMap<u32, &Action>, inputs: &BTreeMap<u32, &[u32]>) -> Vec<String> {
     let mut out = Vec::new();
+    // Instances of an anonymous clone may go by the same name in the histories of two nodes: keys tell them apart.
     let name = |a: &Action| {
-        a.resource
-            .as_ref()
-            .map(|r| r.long_id.clone().unwrap_or_else(|| r.id.clone()))
-    };
-    let resource_of_key = |a: &Action| {
-        name(a).or_else(|| {
-            let key = a.internal_key.as_ref().unwrap_or(&a.key);
-            key.strip_suffix("_stop_0").map(str::to_owned)
-        })
+        let key = a.internal_key.as_ref().unwrap_or(&a.key);
+        let end = format!("_{}_0", a.operation);
+        key.strip_suffix(end.as_str()).map(str::to_owned)
     };
     let mut stops: BTreeMap<String, Vec<u32>> = BTreeMap::new();
     for (id, action) in by_id {
         if action.operation == "stop"
-            && let Some(rsc) = resource_of_key(action)
+            && let Some(rsc) = name(action)
         {
             stops.entry(rsc).or_default().push(*id);
         }

@@ -530,3 +530,26 @@ fn no_fail_count_is_cleared_on_a_node_that_is_off() {
     assert!(clears(&[]));
     assert!(!clears(&["node2"]));
 }
+
+#[test]
+fn instances_that_go_by_one_name_in_histories_are_not_taken_for_one() {
+    let resources = format!(
+        r#"<clone id="c"><group id="g"><primitive id="a" {DUMMY}/><primitive id="b" {DUMMY}/></group></clone>"#
+    );
+    let small = Small {
+        options: &[("stonith-enabled", "false")],
+        nodes: &["node1", "node2"],
+        resources: &resources,
+        status: &[
+            ("node1", history("a:0", DUMMY, "start", 0, &digest())),
+            ("node2", history("b:0", DUMMY, "start", 0, &digest())),
+        ],
+        ..Small::default()
+    };
+    let graph = scheduler::run(&small.cib(), NOW_S, false).graph;
+    let text = graph.to_xml(1);
+    let starts = text.matches(r#"operation="start" operation_key="b:0_start_0""#);
+    assert!(starts.count() >= 2, "{text}");
+    assert!(text.contains(r#"operation_key="b:0_stop_0" internal_operation_key="b:1_stop_0""#));
+    assert_eq!(scheduler::lint(&graph), [""; 0]);
+}
