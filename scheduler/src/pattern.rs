@@ -7,23 +7,30 @@ pub(crate) fn find(pattern: &str, text: &str) -> Option<Vec<String>> {
         chars: &chars,
         at: 0,
         groups: 0,
+        open: 0,
     };
     let tree = parser.alternatives()?;
     if parser.at != chars.len() {
         return None;
     }
     let text: Vec<char> = text.chars().collect();
+    let mut steps = 0;
     for start in 0..=text.len() {
         let mut run = Run {
             text: &text,
             groups: vec![None; parser.groups + 1],
-            steps: 0,
+            steps,
+            depth: 0,
         };
         let mut end = None;
         let matched = run.node(&tree, start, &mut |_, at| {
             end = Some(at);
             true
         });
+        steps = run.steps;
+        if steps > MAX_STEPS {
+            return None;
+        }
         if let (true, Some(end)) = (matched, end) {
             let mut groups = run.groups;
             groups[0] = Some((start, end));
@@ -52,6 +59,8 @@ struct Parser<'p> {
     chars: &'p [char],
     at: usize,
     groups: usize,
+    /// Groups begun and not ended.
+    open: usize,
 }
 
 impl Parser<'_> {
@@ -118,7 +127,12 @@ impl Parser<'_> {
             '(' => {
                 self.groups += 1;
                 let number = self.groups;
+                self.open += 1;
+                if self.open > MAX_OPEN {
+                    return None;
+                }
                 let inner = self.alternatives()?;
+                self.open -= 1;
                 if self.peek() != Some(')') {
                     return None;
                 }
@@ -179,9 +193,15 @@ struct Run<'t> {
     text: &'t [char],
     groups: Vec<Option<(usize, usize)>>,
     steps: usize,
+    /// Steps that have begun and wait for what comes after them.
+    depth: usize,
 }
 
-/// Most steps of one attempt: a pattern cannot keep the scheduler busy.
+/// Most groups within each other: reading a pattern may not exhaust a stack.
+const MAX_OPEN: usize = 50;
+/// Most steps that wait for others, about one for each character: matching may not exhaust a stack.
+const MAX_DEPTH: usize = 500;
+/// Most steps of a search: a pattern cannot keep the scheduler busy.
 const MAX_STEPS: usize = 100_000;
 
 impl Run<'_> {
@@ -192,9 +212,21 @@ impl Run<'_> {
         next: &mut dyn FnMut(&mut Self, usize) -> bool,
     ) -> bool {
         self.steps += 1;
-        if self.steps > MAX_STEPS {
+        if self.steps > MAX_STEPS || self.depth > MAX_DEPTH {
             return false;
         }
+        self.depth += 1;
+        let matched = self.step(tree, at, next);
+        self.depth -= 1;
+        matched
+    }
+
+    fn step(
+        &mut self,
+        tree: &Tree,
+        at: usize,
+        next: &mut dyn FnMut(&mut Self, usize) -> bool,
+    ) -> bool {
         let here = self.text.get(at).copied();
         match tree {
             Tree::Char(c) => here == Some(*c) && next(self, at + 1),
@@ -265,6 +297,25 @@ impl Run<'_> {
 #[cfg(test)]
 mod tests {
     use super::find;
+
+    #[test]
+    fn no_pattern_exhausts_a_stack() {
+        let long = "a".repeat(20_000);
+        for pattern in [
+            "a{50000}".to_owned(),
+            "^{99999}".to_owned(),
+            "(a*)*b".to_owned(),
+            "(".repeat(60_000),
+            format!("{}a{}", "(".repeat(40), ")".repeat(40)),
+            long.clone(),
+        ] {
+            let matched = std::thread::Builder::new().stack_size(2 << 20);
+            let (pattern, text) = (pattern, long.clone());
+            let matched = matched.spawn(move || find(&pattern, &text).is_some());
+            assert!(matched.unwrap().join().is_ok());
+        }
+        assert!(find("^a{200}$", &"a".repeat(200)).is_some());
+    }
 
     #[test]
     fn patterns_and_groups() {
