@@ -2,7 +2,19 @@
 //! was not synced.
 
 use redb::{Builder, Database, DatabaseError};
-use std::{fmt::Debug, io, path::Path, sync::Arc, time::Duration};
+use std::{
+    fmt::Debug,
+    io,
+    path::Path,
+    sync::Arc,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+/// How long an open waits for a file that is locked, as [`transport::lock::acquire`] does: a
+/// predecessor that was killed may still be dying, and a child that it began has its files until it
+/// has become the agent's program.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -41,8 +53,45 @@ impl Disk {
         path: &Path,
     ) -> Result<Database, DatabaseError> {
         match self {
-            Self::Files => builder.create(path),
+            Self::Files => open_file(builder, path),
             Self::Simulated(disk) => disk.open(builder),
         }
+    }
+}
+
+/// Waits for a lock that is about to be freed, and for no other: a lock that stays is an error.
+fn open_file(builder: &Builder, path: &Path) -> Result<Database, DatabaseError> {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        match builder.create(path) {
+            Err(DatabaseError::DatabaseAlreadyOpen) if Instant::now() < until => {
+                sleep(Duration::from_millis(5));
+            }
+            other => return other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::{FlockOperation, flock};
+    use std::{fs::File, thread};
+
+    #[test]
+    fn a_lock_that_is_freed_in_a_moment_is_waited_for_and_another_is_an_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("raft.redb");
+        let held = File::create(&path).unwrap();
+        flock(&held, FlockOperation::NonBlockingLockExclusive).unwrap();
+        let refused = Disk::Files.open(&mut Builder::new(), &path);
+        assert!(matches!(refused, Err(DatabaseError::DatabaseAlreadyOpen)));
+
+        let holder = thread::spawn(move || {
+            sleep(Duration::from_millis(50));
+            drop(held);
+        });
+        Disk::Files.open(&mut Builder::new(), &path).unwrap();
+        holder.join().unwrap();
     }
 }
