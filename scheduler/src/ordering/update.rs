@@ -479,10 +479,10 @@ impl Updater {
         if a.runnable || !matches!(a.task, Task::Start | Task::Promote) {
             return;
         }
-        let Some(mut rsc) = a.rsc else {
+        let Some(own) = a.rsc else {
             return;
         };
-        let (own, task) = (c.uber_parent(rsc, false), a.task);
+        let (mut rsc, task) = (own, a.task);
         while let Some(parent) = c.rscs[rsc].parent {
             rsc = parent;
         }
