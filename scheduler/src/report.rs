@@ -257,11 +257,7 @@ fn primitive(c: &mut Cluster, rsc: RscIx, out: &mut Vec<Planned>) {
     {
         for node in c.rscs[rsc].running_on.clone() {
             let stop = on_node(c, rsc, Task::Stop, Some(node));
-            let because = if next_role == Role::Stopped {
-                stop
-            } else {
-                stop.filter(|ix| c.acts[*ix].reason.is_some()).or(start)
-            };
+            let because = stop.filter(|ix| c.acts[*ix].reason.is_some()).or(start);
             push(
                 c,
                 out,

@@ -191,11 +191,11 @@ impl Updater {
             changed = was_runnable != c.acts[then].runnable;
         }
         if changed {
-            self.later_after(c, then);
-            self.later(then);
             if was_runnable && !c.acts[then].runnable {
                 self.block_dependents(c, then);
             }
+            self.later_after(c, then);
+            self.later(then);
         }
     }
 
@@ -232,9 +232,9 @@ impl Updater {
         {
             first = completion_of(c, first);
         }
-        let ff = flags::of(c, first, then_node);
-        let tf = flags::of(c, then, first_node);
         if first == original {
+            let ff = flags::of(c, first, then_node);
+            let tf = flags::of(c, then, first_node);
             return self.apply_flags(c, first, then, ff, tf, at);
         }
         let mut changed = Changed::default();
@@ -348,7 +348,7 @@ impl Updater {
         if has(ar::FIRST_IMPLIES_THEN_GRAPHED) && c.acts[first].runnable && !ff.optional {
             c.acts[then].print_always = true;
         }
-        if has(ar::THEN_IMPLIES_FIRST_GRAPHED) && c.acts[then].runnable && !tf.optional {
+        if has(ar::THEN_IMPLIES_FIRST_GRAPHED) && !tf.optional {
             c.acts[first].print_always = true;
         }
         let implying = ar::FIRST_IMPLIES_THEN | ar::THEN_IMPLIES_FIRST | ar::INTERMEDIATE_STOP;
@@ -461,13 +461,6 @@ impl Updater {
                 ..edge
             };
             let one = self.ordered(c, then_instance, pair);
-            if one.first {
-                self.later_after(c, first);
-                self.later(first);
-            }
-            if one.then {
-                self.later_after(c, then);
-            }
             changed |= one;
         }
         changed
@@ -515,8 +508,8 @@ impl Updater {
                 c.acts[act].runnable = false;
                 let text = format!("colocation with {}", c.rscs[because].id);
                 actions::set_reason(c, act, &text, false);
-                self.later(act);
                 self.block_dependents(c, act);
+                self.at_once(c, vec![act]);
             }
         }
         for at in 0..c.rscs[rsc].children.len() {
