@@ -57,13 +57,15 @@ pub(crate) fn base_task(c: &Cluster, act: ActIx) -> Task {
     named.map_or(a.task, |(_, op)| original_task(Task::parse(op)))
 }
 
-/// A clone whose instances cannot be promoted after all is not promoted.
+/// What a clone's actions are follows from its instances once more, when everything else is settled: what nobody asked
+/// for since may have to be done by now, or not be possible any more.
 pub(super) fn settle(c: &mut Cluster) {
-    for act in 0..c.acts.len() {
-        let a = &c.acts[act];
-        let clone = a.rsc.filter(|r| c.rscs[*r].kind == Kind::Clone);
-        if clone.is_some() && a.task == Task::Promoted && !a.optional {
-            of(c, act, None);
+    for rsc in 0..c.rscs.len() {
+        if c.rscs[rsc].kind != Kind::Clone {
+            continue;
+        }
+        for at in (0..c.rscs[rsc].actions.len()).rev() {
+            of(c, c.rscs[rsc].actions[at], None);
         }
     }
 }
