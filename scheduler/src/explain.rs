@@ -16,7 +16,7 @@ use crate::{
     bundle, constraints,
     model::{Cluster, Kind, NodeIx, RscIx},
     produce, report,
-    run::{decide, read, read_for},
+    run::{Asked, decide, read, read_for},
     score,
 };
 
@@ -245,7 +245,11 @@ pub fn show_score(score: i32) -> String {
 /// `None`: there is no such resource.
 #[must_use]
 pub fn explain(cib: &Element, now_s: i64, resource: &str) -> Option<Explanation> {
-    let mut c = read_for(cib, now_s, true, None);
+    let asked = Asked {
+        reasons: true,
+        ..Asked::default()
+    };
+    let mut c = read_for(cib, now_s, asked, None);
     decide(&mut c);
     produce::build(&mut c, false);
     let rsc = constraints::find(&c, resource)?;
@@ -280,7 +284,11 @@ pub fn idle(cib: &Element, now_s: i64) -> Vec<Explanation> {
 }
 
 fn those(cib: &Element, now_s: i64, wanted: impl Fn(&Cluster, RscIx) -> bool) -> Vec<Explanation> {
-    let mut c = read_for(cib, now_s, true, None);
+    let asked = Asked {
+        reasons: true,
+        ..Asked::default()
+    };
+    let mut c = read_for(cib, now_s, asked, None);
     decide(&mut c);
     produce::build(&mut c, false);
     let plan = report::transition(&mut c);

@@ -128,7 +128,9 @@ fn belongs(c: &Cluster, ix: ActIx) -> bool {
     if c.is_guest(node) && !c.nodes[node].remote_requires_reset {
         return true;
     }
-    c.nodes[node].online
+    // What a node's end settles anyway is not asked of it before.
+    let settled_by_fencing = a.task == Task::ClearFailCount && c.nodes[node].unclean;
+    c.nodes[node].online && !settled_by_fencing
 }
 
 /// What an action waits for, with how strongly, by number.

@@ -73,13 +73,14 @@ pub fn run(cib: &Element, now_s: i64, trace: bool) -> Run {
 /// Runs the scheduler for a moment and writes down what is asked for.
 #[must_use]
 pub fn run_with(cib: &Element, now_s: i64, asked: Asked) -> Run {
-    finish(read_for(cib, now_s, asked.reasons, None), asked).0
+    finish(read_for(cib, now_s, asked, None), asked).0
 }
 
 /// Runs the scheduler with what was kept from an earlier run, and keeps what the next can use.
 pub(crate) fn run_again(cib: &Element, now_s: i64, memory: &mut Memory) -> Run {
     let recall = Box::new(memory.recall(cib));
-    let (run, mut c) = finish(read_for(cib, now_s, false, Some(recall)), Asked::default());
+    let asked = Asked::default();
+    let (run, mut c) = finish(read_for(cib, now_s, asked, Some(recall)), asked);
     memory.keep(&mut c);
     run
 }
@@ -138,14 +139,14 @@ fn finish(mut c: Cluster, asked: Asked) -> (Run, Cluster) {
 
 /// Reads configuration and status.
 pub(crate) fn read(cib: &Element, now_s: i64) -> Cluster<'_> {
-    read_for(cib, now_s, false, None)
+    read_for(cib, now_s, Asked::default(), None)
 }
 
-/// As [`read`]; `reasons`: writes down why scores are what they are.
+/// As [`read`], for a run that writes down what is asked for.
 pub(crate) fn read_for(
     cib: &Element,
     now_s: i64,
-    reasons: bool,
+    asked: Asked,
     recall: Option<Box<Recall>>,
 ) -> Cluster<'_> {
     let ids = Ids::new(cib);
@@ -176,6 +177,7 @@ pub(crate) fn read_for(
         c.options.no_quorum = NoQuorum::Stop;
     }
     c.recall = recall;
+    c.earlier = asked.earlier;
     if !memory::restore(&mut c) {
         nodes::unpack(&mut c);
         nodes::unpack_remote(&mut c);
@@ -186,7 +188,7 @@ pub(crate) fn read_for(
         memory::store(&mut c);
     }
 
-    if reasons {
+    if asked.reasons {
         explain::record::begin(&mut c);
     }
     status::unpack(&mut c);

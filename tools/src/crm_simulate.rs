@@ -65,7 +65,9 @@ fn work(options: &Options, output: &mut Output) -> Result<u8, Failure> {
     if !options.decides() {
         return Ok(exit::OK);
     }
-    let run = ManuallyDrop::new(if changed {
+    // An earlier version's rules hold for histories, too.
+    let reads_anew = changed || asked.earlier != scheduler::Earlier::default();
+    let run = ManuallyDrop::new(if reads_anew {
         scheduler::run_with(&input, now_s, asked)
     } else {
         reading.decide(asked)
