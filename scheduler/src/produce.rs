@@ -122,15 +122,17 @@ fn belongs(c: &Cluster, ix: ActIx) -> bool {
     let Some(node) = a.node else {
         return false;
     };
+    if a.task == Task::ClearFailCount && c.nodes[node].unclean {
+        // Its end settles that anyway.
+        return false;
+    }
     if a.on_dc {
         return true;
     }
     if c.is_guest(node) && !c.nodes[node].remote_requires_reset {
         return true;
     }
-    // What a node's end settles anyway is not asked of it before.
-    let settled_by_fencing = a.task == Task::ClearFailCount && c.nodes[node].unclean;
-    c.nodes[node].online && !settled_by_fencing
+    c.nodes[node].online
 }
 
 /// What an action waits for, with how strongly, by number.
