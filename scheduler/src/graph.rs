@@ -1,6 +1,6 @@
 //! The transition graph: actions and what each waits for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A plan of actions, as in Pacemaker's `<transition_graph>`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,6 +23,8 @@ pub struct Graph {
     pub failed_start_offset: String,
     /// When time alone would change the plan (`recheck-by`), seconds since the epoch.
     pub recheck_at_s: Option<i64>,
+    /// Names by which histories know instances of clones: those then go by them while a transition is simulated.
+    pub known_instances: BTreeSet<String>,
     /// Steps; `Action::id` is unique over all of them.
     pub synapses: Vec<Synapse>,
 }

@@ -1,11 +1,11 @@
 //! Turns the actions that remain into the graph that is carried out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     graph::{Action, ActionKind, Graph, ResourceRef, Synapse},
     history_ops::base_name,
-    model::{ActIx, Cluster, Kind, Link, NodeIx, RscIx, Task, ar},
+    model::{ActIx, Cluster, Kind, Link, NodeIx, Rsc, RscIx, Task, ar},
     resources,
 };
 
@@ -66,8 +66,19 @@ pub(crate) fn build(c: &mut Cluster, listed: bool) -> Graph {
         }
         .to_owned(),
         recheck_at_s: c.recheck.at_s(),
+        known_instances: known_instances(c),
         synapses,
     }
+}
+
+fn known_instances(c: &Cluster) -> BTreeSet<String> {
+    let in_clone = |parent: Option<RscIx>| parent.is_some_and(|p| c.rscs[p].kind != Kind::Group);
+    let in_collection = |r: &&Rsc| {
+        let direct = in_clone(r.parent);
+        direct || r.parent.is_some_and(|p| in_clone(c.rscs[p].parent))
+    };
+    let instances = c.rscs.iter().filter(in_collection);
+    instances.filter_map(|r| r.history_id.clone()).collect()
 }
 
 /// Actions in the order in which a graph lists them, which is the order in which equals are begun: resource by

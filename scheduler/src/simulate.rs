@@ -135,7 +135,7 @@ pub fn simulate_with(cib: &Element, graph: &Graph, at_s: i64, failing: &[Failing
     };
     let moment = Moment {
         at_s,
-        known: names_in_histories(cib),
+        known: &graph.known_instances,
         failing,
     };
     let mut places = Places::default();
@@ -166,22 +166,10 @@ pub fn simulate_with(cib: &Element, graph: &Graph, at_s: i64, failing: &[Failing
     out
 }
 
-fn names_in_histories(cib: &Element) -> BTreeSet<String> {
-    cib.child("status")
-        .into_iter()
-        .flat_map(|status| status.children_named("node_state"))
-        .filter_map(|state| state.child("lrm")?.child("lrm_resources"))
-        .flat_map(|resources| resources.children_named("lrm_resource"))
-        .filter(|resource| resource.child("lrm_rsc_op").is_some())
-        .filter_map(|resource| resource.id().map(str::to_owned))
-        .collect()
-}
-
 /// What all operations of one moment have in common.
 struct Moment<'f> {
     at_s: i64,
-    /// Names in the histories there were at first.
-    known: BTreeSet<String>,
+    known: &'f BTreeSet<String>,
     failing: &'f [Failing],
 }
 
