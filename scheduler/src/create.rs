@@ -673,7 +673,7 @@ fn expected_there(c: &Cluster, rsc: RscIx, node: Option<NodeIx>) -> bool {
     let r = &c.rscs[rsc];
     r.stop_unexpected
         && r.running_on.len() > 1
-        && node.is_some_and(|n| r.running_on.contains(&n))
+        && (c.earlier.expected_anywhere || node.is_some_and(|n| r.running_on.contains(&n)))
         && r.next_role > Role::Stopped
 }
 

@@ -61,4 +61,6 @@ earlier! {
     plain_sums = "plain-sums",
     /// The wishes of what goes with a group count once with its members and once with the group.
     groups_twice = "groups-twice",
+    /// What is active on several nodes and stays on but one is not started either where it was not active.
+    expected_anywhere = "expected-anywhere",
 }

@@ -70,6 +70,10 @@ pub(super) const RULES: &[Rule] = &[
         name: "on-fail-as-it-stands",
         change: "an on-fail that cannot be is not told to the executor",
     },
+    Rule {
+        name: "expected-anywhere",
+        change: "what leaves several nodes for another is started there",
+    },
 ];
 
 /// Asks for rules.
