@@ -68,7 +68,7 @@ pub(crate) fn sort_resources(c: &mut Cluster, order: &mut [RscIx]) {
         let select = colocation::Select {
             this_with: true,
             nonnegative: false,
-            active: false,
+            active: true,
         };
         colocation::add_colocated(c, rsc, rsc, &mut table, None, 1.0, select);
         let score = |node: NodeIx| table.get(node).map_or(-INFINITY, |e| e.score);
