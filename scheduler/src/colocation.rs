@@ -4,7 +4,7 @@ use crate::{
     assign::{assign, place},
     explain::record,
     instances,
-    model::{Cluster, Kind, NodeIx, NodeTable, Role, RscIx},
+    model::{Cluster, Colocation, Kind, NodeIx, NodeTable, Role, Rsc, RscIx},
     score::{self, INFINITY},
 };
 
@@ -661,11 +661,25 @@ pub(crate) fn add_colocated(
     c.rscs[source].updating_nodes = true;
     let member = if select.this_with { last } else { first };
     add_colocated_of(c, member, target, table, ix, factor, select);
-    if c.earlier.groups_twice && any_available(c, table) {
+    let begun = |r: &Rsc| r.assigning || !r.unassigned;
+    if c.earlier.groups_twice && begun(&c.rscs[source]) && any_available(c, table) {
         let member = if select.this_with { first } else { last };
         add_linked(c, member, target, table, factor, select);
     }
     c.rscs[source].updating_nodes = false;
+}
+
+/// Whether a colocation is one of the group of `source`, which nobody began to place: 2.1.5 had not told its members.
+fn is_of_group_to_come(c: &Cluster, source: RscIx, select: Select, col: &Colocation) -> bool {
+    let group = c.rscs[source].parent;
+    let of_group = group.filter(|g| {
+        *g == if select.this_with {
+            col.dependent
+        } else {
+            col.primary
+        }
+    });
+    of_group.is_some_and(|g| c.rscs[g].unassigned && !c.rscs[g].assigning)
 }
 
 /// Adds what those think that go with `source`, or that it goes with.
@@ -683,6 +697,9 @@ fn add_linked(
     };
     for other in next {
         let col = &c.colocations[other];
+        if c.earlier.groups_twice && is_of_group_to_come(c, source, select, col) {
+            continue;
+        }
         let (rsc, more) = match select.this_with {
             true => (col.primary, col.score),
             false => (col.dependent, col.score),

@@ -52,7 +52,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         name: "groups-twice",
-        change: "wishes that come through a group count once",
+        change: "wishes that come through a group count once, also before it is placed",
     },
     Rule {
         name: "plain-sums",
