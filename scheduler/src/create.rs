@@ -645,9 +645,6 @@ fn start(c: &mut Cluster, rsc: RscIx, node: Option<NodeIx>, optional: bool) {
     }
     if c.acts[ix].runnable && !optional {
         c.acts[ix].optional = false;
-        if node.is_some() && !c.rscs[rsc].managed {
-            c.acts[ix].optional = true;
-        }
     }
     if expected_there(c, rsc, node) {
         c.acts[ix].pseudo = true;
