@@ -144,16 +144,14 @@ fn refresh(c: &mut Cluster, ix: ActIx, optional: bool) {
     let Some(rsc) = c.acts[ix].rsc else {
         return;
     };
-    let forced = c.acts[ix].node.is_some() && !c.rscs[rsc].managed && c.acts[ix].interval_ms == 0;
+    let a = &c.acts[ix];
+    let forced = a.node.is_some() && !a.pseudo && !c.rscs[rsc].managed && a.interval_ms == 0;
     if forced {
         c.acts[ix].optional = true;
     } else if !optional {
         c.acts[ix].optional = false;
     }
     update_runnable(c, ix, rsc);
-    if !optional && !forced && c.acts[ix].task == Task::Stop {
-        // A stop that must happen.
-    }
 }
 
 fn update_runnable(c: &mut Cluster, ix: ActIx, rsc: RscIx) {
