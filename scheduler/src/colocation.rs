@@ -156,12 +156,23 @@ fn collect_this_with(c: &Cluster, rsc: RscIx, origin: RscIx, out: &mut Vec<usize
             let alone = c.earlier.instances_alone && rsc != origin;
             let wish = |ix: usize| (0..INFINITY).contains(&c.colocations[ix].score);
             let counts = |ix: &&usize| !alone || !wish(**ix);
-            out.extend(r.this_with.iter().filter(counts));
+            for _ in 0..times(c, rsc, origin) {
+                out.extend(r.this_with.iter().filter(counts));
+            }
         }
     }
     if let Some(parent) = r.parent.filter(|_| rsc == origin || r.kind == Kind::Clone) {
         collect_this_with(c, parent, origin, out);
     }
+}
+
+/// How often the colocations of a clone count for what is inside: 2.1.5 told an instance of them at each try.
+fn times(c: &Cluster, clone: RscIx, inside: RscIx) -> usize {
+    let mut instance = inside;
+    while let Some(parent) = c.rscs[instance].parent.filter(|p| *p != clone) {
+        instance = parent;
+    }
+    1 + usize::from(instance != clone && c.rscs[instance].tried)
 }
 
 /// All colocations for the resource itself; for what contains it, only those that somebody configured.
@@ -222,7 +233,9 @@ fn collect_with_this(c: &Cluster, rsc: RscIx, origin: RscIx, out: &mut Vec<usize
         Kind::Clone => {
             let alone = c.earlier.instances_alone && rsc != origin;
             let counts = |ix: &&usize| !alone || c.colocations[**ix].score < 0;
-            out.extend(r.with_this.iter().filter(counts));
+            for _ in 0..times(c, rsc, origin) {
+                out.extend(r.with_this.iter().filter(counts));
+            }
         }
     }
     if let Some(parent) = r.parent.filter(|_| rsc == origin || r.kind == Kind::Clone) {

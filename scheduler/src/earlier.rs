@@ -41,7 +41,8 @@ earlier! {
     /// Of a chain of colocations only the last one says how much a wish counts, the others whether it is for or
     /// against.
     last_link = "last-link",
-    /// An instance is tried once at the place where it is, and what that did to its scores stays.
+    /// An instance is tried once at the place where it is; when it is tried again, the colocations of its clone count
+    /// twice.
     one_try = "one-try",
     /// An instance without a place comes after those with a promotion score and before those without.
     inactive_in_between = "inactive-in-between",

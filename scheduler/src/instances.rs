@@ -111,14 +111,16 @@ fn assign_early(
     if c.rscs[instance].allowed.get(here).is_none() || !available(c, instance, here, true, false) {
         return false;
     }
+    let (saved, mark) = (tables(c, instance), record::mark(c));
     if c.earlier.one_try {
         let chosen = assign_one(c, owner, instance, Some(here), per_node);
         if chosen.is_some_and(|node| node != here) {
             unassign(c, instance);
+            restore(c, &saved);
+            c.rscs[instance].tried = true;
         }
         return chosen == Some(here);
     }
-    let (saved, mark) = (tables(c, instance), record::mark(c));
     let mut reserved = Vec::new();
     let mut done = false;
     while (reserved.len() as u32) < left {

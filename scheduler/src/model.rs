@@ -340,6 +340,8 @@ pub(crate) struct Rsc {
     pub(crate) ignored_failure: bool,
     pub(crate) assigning: bool,
     pub(crate) unassigned: bool,
+    /// An instance for which a place was sought in vain; only with the earlier rule `one-try`.
+    pub(crate) tried: bool,
     pub(crate) updating_nodes: bool,
     pub(crate) promotion_added: bool,
     /// Instances of the clone have begun to get their roles.
