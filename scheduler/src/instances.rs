@@ -114,7 +114,8 @@ fn assign_early(
     let (saved, mark) = (tables(c, instance), record::mark(c));
     if c.earlier.one_try {
         let chosen = assign_one(c, owner, instance, Some(here), per_node);
-        if chosen.is_some_and(|node| node != here) {
+        // A group stays where it was put, even beside another instance.
+        if c.rscs[instance].kind != Kind::Group && chosen.is_some_and(|node| node != here) {
             unassign(c, instance);
             restore(c, &saved);
             c.rscs[instance].tried = true;
