@@ -4,7 +4,7 @@
 use crate::{
     actions, constraints, migration,
     model::{Cluster, Kind, MultiplyActive, NodeIx, Role, RscIx, Task, ar},
-    ordering::order_tasks,
+    ordering::{first_action, order_actions, order_tasks},
     recurring,
     score::INFINITY,
 };
@@ -202,16 +202,10 @@ fn internal_clone(c: &mut Cluster, rsc: RscIx) {
         );
     }
     let ordered = c.rscs[rsc].clone.ordered;
-    let mut children = c.rscs[rsc].children.clone();
-    if ordered {
-        children.sort_by_key(|child| {
-            c.rscs[*child]
-                .id
-                .rsplit_once(':')
-                .and_then(|(_, n)| n.parse::<u32>().ok())
-                .unwrap_or(0)
-        });
-    }
+    let children = match ordered {
+        true => by_number(c, rsc),
+        false => c.rscs[rsc].children.clone(),
+    };
     for (at, child) in children.iter().copied().enumerate() {
         internal(c, child);
         let graphed = ar::THEN_IMPLIES_FIRST_GRAPHED;
@@ -237,6 +231,35 @@ fn internal_clone(c: &mut Cluster, rsc: RscIx) {
     }
     if c.rscs[rsc].promotable {
         internal_promotable(c, rsc, &children, ordered);
+    }
+}
+
+/// The instances of a clone, by number.
+fn by_number(c: &Cluster, clone: RscIx) -> Vec<RscIx> {
+    let mut children = c.rscs[clone].children.clone();
+    children.sort_by_key(|child| {
+        let number = c.rscs[*child].id.rsplit_once(':');
+        number.and_then(|(_, n)| n.parse::<u32>().ok()).unwrap_or(0)
+    });
+    children
+}
+
+/// Of an ordered clone's instances that have to start or stop, each waits for the next that has to (2.1.5).
+fn chain_instances(c: &mut Cluster, clone: RscIx) {
+    let (mut started, mut stopped) = (None, None);
+    for instance in by_number(c, clone) {
+        let due = |task| first_action(c, instance, task, None).filter(|ix| !c.acts[*ix].optional);
+        let (stop, start) = (due(Task::Stop), due(Task::Start));
+        if let Some(stop) = stop {
+            if let Some(earlier) = stopped.replace(stop) {
+                order_actions(c, stop, earlier, ar::ORDERED);
+            }
+        }
+        if let Some(start) = start {
+            if let Some(earlier) = started.replace(start) {
+                order_actions(c, earlier, start, ar::ORDERED);
+            }
+        }
     }
 }
 
@@ -409,6 +432,9 @@ pub(crate) fn collective(c: &mut Cluster, rsc: RscIx) {
         crate::notify::create_pair(c, rsc, Task::Start, start, started);
         crate::notify::create_pair(c, rsc, Task::Stop, stop, stopped);
         crate::notify::chain(c, rsc, Task::Stop, Task::Start);
+    }
+    if c.earlier.next_instance && c.rscs[rsc].clone.ordered && c.rscs[rsc].kind == Kind::Clone {
+        chain_instances(c, rsc);
     }
 }
 
