@@ -250,15 +250,15 @@ fn chain_instances(c: &mut Cluster, clone: RscIx) {
     for instance in by_number(c, clone) {
         let due = |task| first_action(c, instance, task, None).filter(|ix| !c.acts[*ix].optional);
         let (stop, start) = (due(Task::Stop), due(Task::Start));
-        if let Some(stop) = stop {
-            if let Some(earlier) = stopped.replace(stop) {
-                order_actions(c, stop, earlier, ar::ORDERED);
-            }
+        if let Some(stop) = stop
+            && let Some(earlier) = stopped.replace(stop)
+        {
+            order_actions(c, stop, earlier, ar::ORDERED);
         }
-        if let Some(start) = start {
-            if let Some(earlier) = started.replace(start) {
-                order_actions(c, earlier, start, ar::ORDERED);
-            }
+        if let Some(start) = start
+            && let Some(earlier) = started.replace(start)
+        {
+            order_actions(c, earlier, start, ar::ORDERED);
         }
     }
 }

@@ -553,3 +553,171 @@ fn instances_that_go_by_one_name_in_histories_are_not_taken_for_one() {
     assert!(text.contains(r#"operation_key="b:0_stop_0" internal_operation_key="b:1_stop_0""#));
     assert_eq!(scheduler::lint(&graph), [""; 0]);
 }
+
+#[test]
+fn no_fail_count_is_cleared_on_a_node_that_is_to_be_fenced() {
+    const DEVICE: &str = r#"class="stonith" type="fence_xvm""#;
+    let clears = |rc: u8| {
+        let failed = history("dev", DEVICE, "start", 1, &digest())
+            .replace("dev_last_0", "dev_last_failure_0");
+        clears_a_fail_count(&Small {
+            options: &[("stonith-enabled", "true")],
+            nodes: &["node1", "node2"],
+            resources: &format!(
+                r#"<primitive id="dev" {DEVICE}><instance_attributes id="i"><nvpair id="p" name="fake" value="1"/></instance_attributes></primitive><primitive id="a" {DUMMY}/>"#
+            ),
+            status: &[("node2", failed + &history("a", DUMMY, "stop", rc, ""))],
+            ..Small::default()
+        })
+    };
+    assert!(clears(0));
+    assert!(!clears(1), "a failed stop is fenced for");
+}
+
+#[test]
+fn a_stop_without_a_reason_of_its_own_has_that_of_the_start_that_cannot_be() {
+    let primitives = ["a", "b"].map(|id| format!(r#"<primitive id="{id}" {DUMMY}/>"#));
+    let resources = format!(
+        r#"{}<clone id="cc"><primitive id="c" {DUMMY}/></clone><clone id="cd"><meta_attributes id="m"><nvpair id="i" name="interleave" value="true"/></meta_attributes><primitive id="d" {DUMMY}/></clone>"#,
+        primitives.concat()
+    );
+    let small = Small {
+        options: &[("stonith-enabled", "false")],
+        nodes: &["node1"],
+        resources: &resources,
+        constraints: r#"<rsc_colocation id="k" rsc="cc" with-rsc="b" score="-INFINITY"/><rsc_order id="o"><resource_set id="o0"><resource_ref id="a"/><resource_ref id="cc"/></resource_set><resource_set id="o1"><resource_ref id="cd"/></resource_set></rsc_order>"#,
+        status: &[("node1", history("d", DUMMY, "start", 0, &digest()))],
+        ..Small::default()
+    };
+    let planned = small.planned();
+    assert!(
+        planned.contains(&"Stop d:0 ( node1 ) due to required a start".to_owned()),
+        "{planned:?}"
+    );
+}
+
+/// The graph by the rules of an earlier version.
+fn graph(small: &Small, earlier: &str) -> String {
+    let rules = scheduler::Earlier::default().and(earlier);
+    let asked = scheduler::Asked {
+        earlier: rules.unwrap_or_default(),
+        ..scheduler::Asked::default()
+    };
+    scheduler::run_with(&small.cib(), NOW_S, asked)
+        .graph
+        .to_xml(1)
+}
+
+fn active_on_two(nodes: &'static [&'static str], resources: &str) -> Small<'static> {
+    let resources = format!(
+        r#"<primitive id="a" {DUMMY}><meta_attributes id="m"><nvpair id="u" name="multiple-active" value="stop_unexpected"/></meta_attributes>{resources}</primitive>"#
+    );
+    Small {
+        options: &[("stonith-enabled", "false")],
+        nodes,
+        resources: resources.leak(),
+        ..Small::default()
+    }
+}
+
+#[test]
+fn what_leaves_several_nodes_for_another_is_started_there() {
+    let small = Small {
+        constraints: r#"<rsc_location id="l" rsc="a" node="node2" score="100"/>"#,
+        status: &["node1", "node3"].map(|n| (n, history("a", DUMMY, "start", 0, &digest()))),
+        ..active_on_two(&["node1", "node2", "node3"], "")
+    };
+    let real = |text: &str| {
+        text.contains(r#"operation="start" operation_key="a_start_0" on_node="node2""#)
+    };
+    let (now, before) = (graph(&small, ""), graph(&small, "expected-anywhere"));
+    assert!(real(&now), "{now}");
+    assert!(!real(&before), "{before}");
+}
+
+#[test]
+fn a_monitor_goes_with_the_start_of_what_is_unmanaged_and_active_twice() {
+    let monitor =
+        r#"<operations><op id="o" name="monitor" interval="10s" timeout="20s"/></operations>"#;
+    let small = Small {
+        options: &[],
+        status: &["node1", "node2"].map(|n| (n, history("a", DUMMY, "start", 0, &digest()))),
+        ..active_on_two(&["node1", "node2"], monitor)
+    };
+    // To be fenced, and nothing to fence with: nobody is stopped.
+    let text = graph(&small, "");
+    assert!(
+        text.contains(r#"operation_key="a_monitor_10000""#),
+        "{text}"
+    );
+    assert!(
+        !text.contains(r#"operation_key="a_stop_0" on_node"#),
+        "{text}"
+    );
+}
+
+#[test]
+fn an_earlier_rule_holds_for_failures_on_record() {
+    let resources = format!(
+        r#"<primitive id="a" {DUMMY}><operations><op id="o" name="stop" interval="0s" timeout="20s" on-fail="standby"/></operations></primitive><primitive id="dev" class="stonith" type="fence_xvm"/>"#
+    );
+    let small = Small {
+        nodes: &["node1"],
+        resources: &resources,
+        status: &[("node1", history("a", DUMMY, "stop", 1, ""))],
+        ..Small::default()
+    };
+    let told = r#"CRM_meta_on_fail="standby""#;
+    assert!(!graph(&small, "").contains(told));
+    assert!(graph(&small, "on-fail-as-it-stands").contains(told));
+}
+
+#[test]
+fn instances_that_stop_follow_the_next_that_stops_or_all() {
+    let resources = format!(
+        r#"<clone id="c"><meta_attributes id="m"><nvpair id="o" name="ordered" value="true"/></meta_attributes><primitive id="a" {DUMMY}/></clone>"#
+    );
+    let ban = |node: &str| {
+        format!(r#"<rsc_location id="l-{node}" rsc="c" node="{node}" score="-INFINITY"/>"#)
+    };
+    let small = Small {
+        options: &[("stonith-enabled", "false")],
+        nodes: &["node1", "node2", "node3", "node4"],
+        resources: &resources,
+        constraints: &["node1", "node2", "node4"].map(ban).concat(),
+        status: &["node1", "node2", "node3", "node4"]
+            .map(|n| (n, history("a", DUMMY, "start", 0, &digest()))),
+        ..Small::default()
+    };
+    let waits = |text: &str, of: &str| {
+        let step = text.split("<synapse").find(|s| {
+            s.split("<inputs")
+                .next()
+                .is_some_and(|action| action.contains(of))
+        });
+        step.map_or(0, |s| s.matches(r#"operation_key="a_stop_0""#).count() - 1)
+    };
+    let first = r#"internal_operation_key="a:0_stop_0""#;
+    assert_eq!(waits(&graph(&small, ""), first), 2);
+    assert_eq!(waits(&graph(&small, "next-instance"), first), 1);
+}
+
+#[test]
+fn a_history_on_a_node_that_counts_for_nothing_gives_no_instance_its_name() {
+    let resources = format!(r#"<clone id="c"><primitive id="a" {DUMMY}/></clone>"#);
+    let names = |offline: &[&str]| {
+        let small = Small {
+            options: &[("stonith-enabled", "false")],
+            nodes: &["node1", "node2"],
+            resources: &resources,
+            offline,
+            status: &[("node2", history("a", DUMMY, "monitor", 5, ""))],
+            ..Small::default()
+        };
+        scheduler::run(&small.cib(), NOW_S, false)
+            .graph
+            .known_instances
+    };
+    assert!(names(&[]).contains("a"));
+    assert!(names(&["node2"]).is_empty());
+}

@@ -121,6 +121,11 @@ fn wishes_that_come_through_a_group_count_once() {
     let constraints = with(&[("g", "x", "INFINITY"), ("y", "g", "INFINITY")]) + &on_node2("y", "9");
     let (now, before) = in_both(&resources, &constraints, "x", &["groups-twice"]);
     assert_eq!((now[1].as_str(), before[1].as_str()), ("9", "18"));
+    // 2.1.5 knew of them only once somebody had begun to place the group.
+    let group = format!(r#"<group id="g"><primitive id="a" {DUMMY}/></group>"#);
+    let resources = primitives("x") + &group + &primitives("y");
+    let (now, before) = in_both(&resources, &constraints, "x", &["groups-twice"]);
+    assert_eq!((now[1].as_str(), before[1].as_str()), ("9", "0"));
 }
 
 #[test]
