@@ -6,8 +6,7 @@ use cib::Element;
 
 use crate::{
     model::{
-        Cluster, Colocation, Discover, Location, LossPolicy, NodeKind, Role, RscIx, Task,
-        TicketUse, ar,
+        Cluster, Colocation, Discover, Location, LossPolicy, Role, RscIx, Task, TicketUse, ar,
     },
     nodes::section,
     rules::{self, Context},
@@ -273,18 +272,14 @@ fn rule_location(
             None => fixed.unwrap_or(0),
         };
         // A rule of which any part is enough adds to what the node itself is worth.
-        let worthless = rules::any_is_enough(rule) && is_gone(c, node);
-        let score = if worthless { -INFINITY } else { score };
+        let score = match rules::any_is_enough(rule) {
+            true => score::add(score, c.nodes[node].score),
+            false => score,
+        };
         nodes.push((node, score));
     }
     let id = rule.id().map_or_else(|| id_of(xml), Rc::from);
     add(c, rsc, id, role, discover, nodes);
-}
-
-/// Whether a node said that it is off, or is about to leave. (One that never said anything may still come.)
-fn is_gone(c: &Cluster, node: usize) -> bool {
-    let n = &c.nodes[node];
-    n.kind != NodeKind::Remote && !n.unseen && (!n.online || n.shutdown)
 }
 
 fn add(
