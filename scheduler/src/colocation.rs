@@ -461,7 +461,7 @@ fn to_priority(c: &mut Cluster, dependent: RscIx, primary: RscIx, ix: usize) {
         return;
     };
     let Some(b) = c.rscs[primary].assigned else {
-        if must {
+        if must && !c.earlier.promoted_without {
             c.rscs[dependent].promotion_priority = -INFINITY;
         }
         return;

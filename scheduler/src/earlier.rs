@@ -64,4 +64,6 @@ earlier! {
     groups_twice = "groups-twice",
     /// What is active on several nodes and stays on but one is not started either where it was not active.
     expected_anywhere = "expected-anywhere",
+    /// What is to be promoted beside something that has no place is promoted without it.
+    promoted_without = "promoted-without",
 }

@@ -166,3 +166,25 @@ fn of_two_between_the_same_the_newest_comes_first_and_for_members_of_a_group_the
     let group = format!(r#"<group id="g">{}</group>"#, primitives("a"));
     assert_eq!(scores(&group, "a", "g"), ["0"]);
 }
+
+#[test]
+fn what_is_to_be_promoted_beside_something_is_not_without_it() {
+    let small = Small {
+        options: &[("stonith-enabled", "false")],
+        nodes: &["node1"],
+        resources: &format!(
+            r#"<primitive id="a" {DUMMY}/><clone id="c"><meta_attributes id="m"><nvpair id="p" name="promotable" value="true"/></meta_attributes><primitive id="s" {STATEFUL}/></clone>"#
+        ),
+        constraints: r#"<rsc_location id="l" rsc="a" node="node1" score="-INFINITY"/><rsc_colocation id="k" rsc="c" rsc-role="Promoted" with-rsc="a" score="INFINITY"/>"#,
+        ..Small::default()
+    };
+    let promotion = |earlier: &[&str]| {
+        let shown = small.all_scores(earlier);
+        shown
+            .into_iter()
+            .find(|l| l.starts_with("s:0 promotion score"))
+    };
+    let score = |of: &str| Some(format!("s:0 promotion score on node1: {of}"));
+    assert_eq!(promotion(&[]), score("-INFINITY"));
+    assert_eq!(promotion(&["promoted-without"]), score("-1"));
+}

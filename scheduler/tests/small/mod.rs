@@ -71,6 +71,15 @@ impl Small<'_> {
 
     /// The scores of all nodes for one resource, as last shown.
     pub(crate) fn scores(&self, rsc: &str, earlier: &[&str]) -> Vec<String> {
+        let start = format!("pcmk__primitive_assign: {rsc} allocation score on ");
+        let lines = self.all_scores(earlier);
+        let of = lines.iter().filter_map(|l| l.strip_prefix(&start));
+        of.map(|l| l.split(": ").nth(1).unwrap_or(l).to_owned())
+            .collect()
+    }
+
+    /// All lines of scores.
+    pub(crate) fn all_scores(&self, earlier: &[&str]) -> Vec<String> {
         let rules = earlier
             .iter()
             .try_fold(Earlier::default(), |rules, name| rules.and(name));
@@ -79,11 +88,7 @@ impl Small<'_> {
             earlier: rules.unwrap(),
             ..scheduler::Asked::default()
         };
-        let lines = scheduler::run_with(&self.cib(), NOW_S, asked).scores;
-        let start = format!("pcmk__primitive_assign: {rsc} allocation score on ");
-        let of = lines.iter().filter_map(|l| l.strip_prefix(&start));
-        of.map(|l| l.split(": ").nth(1).unwrap_or(l).to_owned())
-            .collect()
+        scheduler::run_with(&self.cib(), NOW_S, asked).scores
     }
 
     pub(crate) fn planned(&self) -> Vec<String> {

@@ -74,6 +74,10 @@ pub(super) const RULES: &[Rule] = &[
         name: "expected-anywhere",
         change: "what leaves several nodes for another is started there",
     },
+    Rule {
+        name: "promoted-without",
+        change: "what is to be promoted beside something is not without it",
+    },
 ];
 
 /// Asks for rules.
