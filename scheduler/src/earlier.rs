@@ -66,4 +66,6 @@ earlier! {
     expected_anywhere = "expected-anywhere",
     /// What is to be promoted beside something that has no place is promoted without it.
     promoted_without = "promoted-without",
+    /// What promoted instances must be with counts for the order in which they are promoted, too.
+    primaries_twice = "primaries-twice",
 }

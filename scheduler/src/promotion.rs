@@ -234,6 +234,9 @@ fn sort(c: &mut Cluster, clone: RscIx) -> Vec<RscIx> {
         }
     }
     // What the clone depends on counted for the instances' priorities already.
+    if c.earlier.primaries_twice {
+        add_primaries(c, clone);
+    }
     for ix in colocation::with_this(c, clone) {
         let col = &c.colocations[ix];
         if col.primary_role != Role::Promoted || !colocation::has_influence(c, ix, None) {
@@ -271,6 +274,23 @@ fn sort(c: &mut Cluster, clone: RscIx) -> Vec<RscIx> {
         }
     }
     order
+}
+
+/// Adds what those think of the nodes that the promoted instances must be with (2.1.5).
+fn add_primaries(c: &mut Cluster, clone: RscIx) {
+    for ix in colocation::this_with(c, clone) {
+        let col = &c.colocations[ix];
+        if col.dependent_role != Role::Promoted {
+            continue;
+        }
+        let (primary, factor) = (col.primary, col.score as f32 / INFINITY as f32);
+        let select = Select {
+            this_with: true,
+            nonnegative: false,
+            active: col.score < INFINITY,
+        };
+        add_wishes(c, clone, primary, ix, factor, select);
+    }
 }
 
 /// Adds to a clone's scores of nodes what another resource thinks of them.

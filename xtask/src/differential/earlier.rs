@@ -78,6 +78,10 @@ pub(super) const RULES: &[Rule] = &[
         name: "promoted-without",
         change: "what is to be promoted beside something is not without it",
     },
+    Rule {
+        name: "primaries-twice",
+        change: "what promoted instances are to be with counts once for which are promoted",
+    },
 ];
 
 /// Asks for rules.
