@@ -290,3 +290,35 @@ fn of_several_lost_nodes_none_is_told_to_be_unclean() {
     assert_eq!(shown(&["alpha"]), "Started alpha (UNCLEAN)");
     assert_eq!(shown(&["alpha", "beta"]), "Started [ alpha beta ]");
 }
+
+#[test]
+fn of_a_cloned_group_neither_a_pending_member_nor_a_failed_probe_shows() {
+    let stateful = r#"class="ocf" provider="pacemaker" type="Stateful""#;
+    let shown = |inside: &str, op: &str| {
+        let document = format!(
+            r#"<cib validate-with="pacemaker-3.9" have-quorum="1" admin_epoch="0" epoch="1" num_updates="1" crm_feature_set="3.16.1"><configuration><crm_config/><nodes><node id="1" uname="alpha"/></nodes><resources><clone id="all"><meta_attributes id="m"><nvpair id="p" name="promotable" value="true"/></meta_attributes>{inside}</clone></resources><constraints/></configuration><status><node_state id="1" uname="alpha" in_ccm="true" crmd="online" join="member" expected="member"><lrm id="1"><lrm_resources><lrm_resource id="web" {stateful}>{op}</lrm_resource></lrm_resources></lrm></node_state></status></cib>"#
+        );
+        let place = Place::new();
+        fs::write(place.file("cib.xml"), document).unwrap();
+        let run = place.run("crm_simulate", &["-x", "cib.xml"]);
+        let lines = run.out.lines().skip_while(|l| !l.contains("Clone Set"));
+        let line = lines.skip(1).find(|l| !l.contains("Resource Group"));
+        line.unwrap_or_default().trim().replace('\t', " ")
+    };
+    let web = format!(r#"<primitive id="web" {stateful}/>"#);
+    let group = format!(r#"<group id="g">{web}</group>"#);
+    let op = |operation: &str, target: u8, rc: u8, status: i8| {
+        format!(
+            r#"<lrm_rsc_op id="web_last_0" operation_key="web_{operation}_0" operation="{operation}" call-id="10" rc-code="{rc}" op-status="{status}" interval="0" transition-key="5:1:{target}:x" transition-magic="{status}:{rc};5:1:{target}:x"/>"#
+        )
+    };
+    let pending = op("promote", 0, 193, -1);
+    assert!(shown(&web, &pending).contains("Promoting alpha"));
+    assert_eq!(shown(&group, &pending), "* Promoted: [ alpha ]");
+    let missing = op("monitor", 7, 5, 0);
+    assert_eq!(
+        shown(&web, &missing),
+        "* Stopped (Not installed): [ alpha ]"
+    );
+    assert_eq!(shown(&group, &missing), "* Stopped: [ alpha ]");
+}

@@ -203,7 +203,8 @@ fn stands_alone(
     let primitives = view.primitives(place);
     let any =
         |test: &dyn Fn(&Resource) -> bool| primitives.iter().any(|p| test(&view.resources[*p]));
-    if any(&|p| p.is_pending) {
+    // What a member of a group is about to become does not show from outside.
+    if r.is_pending {
         return true;
     }
     if !running {
@@ -256,11 +257,14 @@ fn lists<'v>(scene: &Scene<'v>, place: usize, mut gathered: Gathered<'v>) -> Vec
     list(title, &mut gathered.started);
     if scene.show.inactive && !r.unique && r.clone_max > gathered.active {
         let here = view.locations(place);
+        let of_group = |child: &usize| view.resources[*child].kind == Kind::Group;
+        let of_groups = r.children.first().is_some_and(of_group);
         for at in r.allowed.iter().filter(|n| !here.contains(n)) {
             let Some(node) = view.nodes.get(*at).filter(|_| scene.filter.has_node(*at)) else {
                 continue;
             };
-            let state = match describe::failed_probe(r, Some(*at)) {
+            let probed = describe::failed_probe(r, Some(*at)).filter(|_| !of_groups);
+            let state = match probed {
                 Some(rc) => format!("Stopped ({})", describe::words(rc)),
                 None if wanted == Some(Role::Stopped) => "Stopped (disabled)".to_owned(),
                 None => "Stopped".to_owned(),
