@@ -35,7 +35,16 @@ fn add_one(c: &mut Cluster, rsc: RscIx, node: NodeIx, score: i32, why: &str) {
         let child = c.rscs[rsc].children[at];
         add_one(c, child, node, score, why);
     }
-    let base = c.nodes[node].score;
+    let base = c.worth(node);
+    if base != c.nodes[node].score && c.rscs[rsc].allowed.get(node).is_none() {
+        record::set(
+            c,
+            rsc,
+            node,
+            base,
+            record::Cause::Crowd(record::Crowd::Down),
+        );
+    }
     let entry = c.rscs[rsc].allowed.entry(node, base);
     entry.score = score::add(entry.score, score);
     record::added(c, rsc, node, score, why);

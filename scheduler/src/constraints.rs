@@ -273,7 +273,7 @@ fn rule_location(
         };
         // A rule of which any part is enough adds to what the node itself is worth.
         let score = match rules::any_is_enough(rule) {
-            true => score::add(score, c.nodes[node].score),
+            true => score::add(score, c.worth(node)),
             false => score,
         };
         nodes.push((node, score));

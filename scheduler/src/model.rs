@@ -18,7 +18,7 @@ pub(crate) use action::{Act, Link, OnFail, OpMeta, Task, ar};
 pub(crate) use again::{Again, again, table_again};
 pub(crate) use node_set::NodeSet;
 
-use crate::{nvpairs::Ids, options::Options, rules::Recheck};
+use crate::{nvpairs::Ids, options::Options, rules::Recheck, score::INFINITY};
 
 pub(crate) type NodeIx = usize;
 pub(crate) type RscIx = usize;
@@ -585,6 +585,14 @@ impl<'a> Cluster<'a> {
     pub(crate) fn can_run(&self, node: NodeIx) -> bool {
         let n = &self.nodes[node];
         n.online && !n.shutdown && !n.unclean && !n.standby && !n.maintenance
+    }
+
+    /// What a node is worth to what is told of it only now: nothing, if it said that it is off or is about to leave.
+    /// (One that never said anything may still come.)
+    pub(crate) fn worth(&self, node: NodeIx) -> i32 {
+        let n = &self.nodes[node];
+        let gone = n.kind != NodeKind::Remote && !n.unseen && (!n.online || n.shutdown);
+        if gone { -INFINITY } else { n.score }
     }
 
     /// Whether it is up and its state known, or being fenced already stopped its resources.

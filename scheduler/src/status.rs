@@ -104,11 +104,6 @@ fn unpack_node_state(c: &mut Cluster, state: &Element) {
         online_without_fencing(c, node, state)
     };
     c.nodes[node].online = online;
-    let n = &mut c.nodes[node];
-    if n.kind != NodeKind::Remote && (!online || n.shutdown) {
-        // For whatever is told of it from now on; who could go there before still may.
-        n.score = -score::INFINITY;
-    }
 }
 
 fn add_transient(c: &mut Cluster, node: NodeIx, state: &Element) {
