@@ -169,6 +169,7 @@ pub fn simulate_with(cib: &Element, graph: &Graph, at_s: i64, failing: &[Failing
 /// What all operations of one moment have in common.
 struct Moment<'f> {
     at_s: i64,
+    /// Names by which instances go from the first.
     known: &'f BTreeSet<String>,
     failing: &'f [Failing],
 }

@@ -639,9 +639,16 @@ fn what_leaves_several_nodes_for_another_is_started_there() {
 fn a_monitor_goes_with_the_start_of_what_is_unmanaged_and_active_twice() {
     let monitor =
         r#"<operations><op id="o" name="monitor" interval="10s" timeout="20s"/></operations>"#;
+    // It runs as configured, and would be left alone.
+    let watched = format!(
+        r#"<lrm_resource id="a" {DUMMY}><lrm_rsc_op id="a_monitor_10000" operation_key="a_monitor_10000" operation="monitor" crm_feature_set="3.16.1" transition-key="6:1:0:{UUID}" transition-magic="0:0;6:1:0:{UUID}" call-id="11" rc-code="0" op-status="0" interval="10000" last-rc-change="1789997100" op-digest="4811cef7f7f94e3a35a70be7916cb2fd"/></lrm_resource>"#
+    );
     let small = Small {
         options: &[],
-        status: &["node1", "node2"].map(|n| (n, history("a", DUMMY, "start", 0, &digest()))),
+        status: &[
+            ("node1", watched),
+            ("node2", history("a", DUMMY, "start", 0, &digest())),
+        ],
         ..active_on_two(&["node1", "node2"], monitor)
     };
     // To be fenced, and nothing to fence with: nobody is stopped.
@@ -720,4 +727,72 @@ fn a_history_on_a_node_that_counts_for_nothing_gives_no_instance_its_name() {
     };
     assert!(names(&[]).contains("a"));
     assert!(names(&["node2"]).is_empty());
+}
+
+#[test]
+fn what_a_clone_has_to_do_follows_from_its_instances_to_the_end() {
+    let small = Small {
+        options: &[("have-watchdog", "true")],
+        nodes: &["node1", "node2"],
+        resources: &format!(
+            r#"<clone id="c"><group id="g"><primitive id="a" {DUMMY}/><primitive id="b" {DUMMY}/></group></clone>"#
+        ),
+        status: &[
+            ("node1", history("a", DUMMY, "start", 0, "")),
+            ("node2", history("b", DUMMY, "start", 0, "")),
+        ],
+        ..Small::default()
+    };
+    let text = graph(&small, "group-gaps");
+    assert!(
+        text.contains(r#"operation="stopped" operation_key="c_stopped_0""#),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_node_that_is_off_is_worth_nothing_to_what_is_told_of_it_later() {
+    let score = |symmetric: &str| {
+        let small = Small {
+            options: &[("symmetric-cluster", symmetric), ("have-watchdog", "true")],
+            nodes: &["node1"],
+            resources: &format!(r#"<primitive id="a" {DUMMY}/>"#),
+            node_attributes: r#"<instance_attributes id="n"><nvpair id="m" name="maintenance" value="true"/></instance_attributes>"#,
+            offline: &["node1"],
+            status: &[("node1", history("a", DUMMY, "start", 0, &digest()))],
+            ..Small::default()
+        };
+        small.scores("a", &[])
+    };
+    // In an opt-in cluster nobody was told that it may be there until it was found there.
+    assert_eq!(score("false"), ["-INFINITY"]);
+    assert_eq!(score("true"), ["INFINITY"]);
+}
+
+#[test]
+fn what_is_blocked_names_the_instance_that_cannot_start() {
+    let clone = |id: &str, inside: &str| {
+        format!(
+            r#"<clone id="{id}"><meta_attributes id="m-{id}"><nvpair id="p-{id}" name="promotable" value="true"/></meta_attributes><primitive id="{inside}" {STATEFUL}/></clone>"#
+        )
+    };
+    let attributes = |node: &'static str, text: &str| (node, text.to_owned());
+    let a = history("a", STATEFUL, "promote", 0, &digest());
+    let b = history("b", STATEFUL, "start", 0, &digest());
+    let small = Small {
+        options: &[("stonith-enabled", "false")],
+        nodes: &["node1", "node4"],
+        resources: &(clone("ca", "a") + &clone("cb", "b")),
+        constraints: r#"<rsc_colocation id="k" rsc="ca" with-rsc="cb" score="INFINITY"/><rsc_colocation id="l" rsc="cb" with-rsc="ca" score="INFINITY" with-rsc-role="Promoted"/>"#,
+        status: &[attributes("node1", &(a + &b)), attributes("node4", &b)],
+        ..Small::default()
+    };
+    let planned = small.planned();
+    let because = planned
+        .iter()
+        .find_map(|l| l.split_once("colocation with "));
+    assert!(
+        because.is_some_and(|(_, of)| of.starts_with("a:") || of.starts_with("b:")),
+        "{planned:?}"
+    );
 }
