@@ -25,7 +25,7 @@ use std::{
 
 /// How long a new daemon waits for the lock: somebody may just be looking who holds it, and a
 /// predecessor that was killed may still be dying.
-const PATIENCE: Duration = Duration::from_millis(500);
+pub const PATIENCE: Duration = Duration::from_millis(500);
 
 /// A held lock; freed when dropped or when the process ends. It is not inherited by children.
 #[derive(Debug)]

@@ -10,11 +10,7 @@ use std::{
     thread::sleep,
     time::{Duration, Instant},
 };
-
-/// How long an open waits for a file that is locked, as [`transport::lock::acquire`] does: a
-/// predecessor that was killed may still be dying, and a child that it began has its files until it
-/// has become the agent's program.
-const PATIENCE: Duration = Duration::from_millis(500);
+use transport::lock::PATIENCE;
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -59,7 +55,8 @@ impl Disk {
     }
 }
 
-/// Waits for a lock that is about to be freed, and for no other: a lock that stays is an error.
+/// Waits for a lock that is about to be freed, as the daemon's own is waited for, and for no other: a predecessor that
+/// was killed may still be dying, and a child that it began has its files until it has become the agent's program.
 fn open_file(builder: &Builder, path: &Path) -> Result<Database, DatabaseError> {
     let until = Instant::now() + PATIENCE;
     loop {
