@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use crate::{
-    colocation,
+    colocation, deep,
     explain::record,
     failures, instances,
     model::{Cluster, Discover, Kind, NodeIx, Role, RscIx, Task},
@@ -357,7 +357,8 @@ pub(crate) fn assign(
     prefer: Option<NodeIx>,
     stop_if_fail: bool,
 ) -> Option<NodeIx> {
-    match c.rscs[rsc].kind {
+    // What it must be with is placed before, and what that must be with before that.
+    deep::step(|| match c.rscs[rsc].kind {
         Kind::Primitive => primitive(c, rsc, prefer, stop_if_fail),
         Kind::Group => group(c, rsc, prefer, stop_if_fail),
         Kind::Clone => {
@@ -368,7 +369,7 @@ pub(crate) fn assign(
             crate::bundle::assign(c, rsc, stop_if_fail);
             None
         }
-    }
+    })
 }
 
 fn primitive(

@@ -2,6 +2,7 @@
 
 use crate::{
     assign::{assign, place},
+    deep,
     explain::record,
     instances,
     model::{Cluster, Colocation, Kind, NodeIx, NodeTable, Role, Rsc, RscIx},
@@ -751,7 +752,7 @@ fn add_colocated_of(
         return;
     }
     if any_available(c, &work) {
-        add_linked(c, source, target, &mut work, factor, select);
+        deep::step(|| add_linked(c, source, target, &mut work, factor, select));
     } else if select.active {
         c.rscs[source].updating_nodes = false;
         return;

@@ -11,6 +11,7 @@ mod colocation;
 mod constraints;
 mod create;
 mod dates;
+mod deep;
 pub mod digest;
 mod earlier;
 pub mod explain;

@@ -13,6 +13,10 @@ const BEYOND_REASON: &str = "1687288330";
 
 /// What is said about three nodes with these resources, and how many starts are possible.
 fn decided(resources: &str) -> (Vec<String>, usize) {
+    decided_with(resources, "")
+}
+
+fn decided_with(resources: &str, constraints: &str) -> (Vec<String>, usize) {
     let of_each = |element: &dyn Fn(u8) -> String| (1..=3).map(element).collect::<String>();
     let nodes = of_each(&|n| format!(r#"<node id="{n}" uname="node{n}"/>"#));
     let states = of_each(&|n| {
@@ -23,7 +27,7 @@ fn decided(resources: &str) -> (Vec<String>, usize) {
     let text = format!(
         r#"<cib validate-with="pacemaker-3.9" have-quorum="1" dc-uuid="1" epoch="1" num_updates="1" admin_epoch="0">
 <configuration><crm_config><cluster_property_set id="options"><nvpair id="fencing" name="fencing-enabled" value="false"/>
-</cluster_property_set></crm_config><nodes>{nodes}</nodes><resources>{resources}</resources><constraints/>
+</cluster_property_set></crm_config><nodes>{nodes}</nodes><resources>{resources}</resources><constraints>{constraints}</constraints>
 </configuration><status>{states}</status></cib>"#
     );
     let run = scheduler::run(&Element::parse(&text).unwrap(), NOW_S, false);
@@ -62,4 +66,65 @@ fn instances_of_a_clone() {
     );
     assert_eq!(problems, [told]);
     assert_eq!(starts, 3);
+}
+
+/// More than a stack of [`STACK`] bytes holds, if each takes a few frames of it.
+const LINKS: usize = 500;
+/// Bytes; a thread of a daemon has eight times as many.
+const STACK: usize = 256 * 1024;
+const DUMMY: &str = r#"class="ocf" provider="pacemaker" type="Dummy""#;
+
+/// How many of a chain of resources `{n}` start, each linked with the one before, `{m}`.
+fn starts_of_chain(resource: &str, link: &str, more: Option<(&str, &str)>) -> usize {
+    let numbered = |text: &str, n: usize| {
+        let text = text.replace("DUMMY", DUMMY).replace("{n}", &n.to_string());
+        text.replace("{m}", &n.saturating_sub(1).to_string())
+    };
+    let resources: String = (0..LINKS).map(|n| numbered(resource, n)).collect();
+    let links: String = (1..LINKS).map(|n| numbered(link, n)).collect();
+    let (resource, constraint) = more.unwrap_or_default();
+    let (resources, constraints) = (resources + &numbered(resource, 0), links + constraint);
+    let small = std::thread::Builder::new().stack_size(STACK);
+    let decide = small.spawn(move || decided_with(&resources, &constraints).1);
+    decide.unwrap().join().unwrap()
+}
+
+const PRIMITIVE: &str = r#"<primitive id="r{n}" DUMMY/>"#;
+const STOPPED: &str = r#"<primitive id="stopped" DUMMY><meta_attributes id="stopped-meta">
+<nvpair id="stopped-role" name="target-role" value="Stopped"/></meta_attributes></primitive>"#;
+const WITH: &str = r#"<rsc_colocation id="c{n}" rsc="r{n}" with-rsc="r{m}" score="INFINITY"/>"#;
+const WITH_NEXT: &str =
+    r#"<rsc_colocation id="c{n}" rsc="r{m}" with-rsc="r{n}" score="INFINITY"/>"#;
+const AFTER: &str = r#"<rsc_order id="o{n}" first="r{m}" then="r{n}"/>"#;
+const BEFORE: &str = r#"<rsc_order id="o{n}" first="r{n}" then="r{m}"/>"#;
+const AFTER_STOPPED: &str = r#"<rsc_order id="never" first="stopped" then="r0"/>"#;
+
+#[test]
+fn long_chains_of_colocations() {
+    assert_eq!(starts_of_chain(PRIMITIVE, WITH, None), LINKS);
+    assert_eq!(starts_of_chain(PRIMITIVE, WITH_NEXT, None), LINKS);
+    assert_eq!(
+        starts_of_chain(PRIMITIVE, WITH, Some((STOPPED, AFTER_STOPPED))),
+        0
+    );
+}
+
+#[test]
+fn long_chains_of_orderings() {
+    assert_eq!(starts_of_chain(PRIMITIVE, AFTER, None), LINKS);
+    assert_eq!(starts_of_chain(PRIMITIVE, BEFORE, None), LINKS);
+    assert_eq!(
+        starts_of_chain(PRIMITIVE, AFTER, Some((STOPPED, AFTER_STOPPED))),
+        0
+    );
+}
+
+#[test]
+fn long_chains_of_groups_and_clones() {
+    let group = r#"<group id="r{n}"><primitive id="p{n}" DUMMY/></group>"#;
+    assert_eq!(starts_of_chain(group, WITH, None), LINKS);
+    assert_eq!(starts_of_chain(group, AFTER, None), LINKS);
+    let clone = r#"<clone id="r{n}"><primitive id="p{n}" DUMMY/></clone>"#;
+    assert_eq!(starts_of_chain(clone, WITH, None), 3 * LINKS);
+    assert_eq!(starts_of_chain(clone, AFTER, None), 3 * LINKS);
 }

@@ -10,7 +10,7 @@ use super::{
     is_parent, order_actions, original_task,
 };
 use crate::{
-    actions, colocation, instances,
+    actions, colocation, deep, instances,
     model::{ActIx, Cluster, Kind, NodeIx, Role, RscIx, Task, ar},
     score::INFINITY,
 };
@@ -498,7 +498,7 @@ impl Updater {
                 Task::Start
             };
             let dependent = col.dependent;
-            self.mark_blocked(c, dependent, own, blocked);
+            deep::step(|| self.mark_blocked(c, dependent, own, blocked));
         }
     }
 
