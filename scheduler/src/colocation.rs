@@ -12,6 +12,9 @@ use crate::{
 /// Marks a score that preferences may not turn negative.
 const FILTERED: i32 = INFINITY * -100;
 
+/// How many colocations one wish is followed through: a lattice of them has more paths than anybody can walk.
+const MOST_LINKS: u32 = 10_000;
+
 /// What a colocation bears on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Affects {
@@ -662,6 +665,19 @@ pub(crate) fn add_colocated(
     factor: f32,
     select: Select,
 ) {
+    c.links_left = MOST_LINKS;
+    add_wishes(c, source, target, table, ix, factor, select);
+}
+
+fn add_wishes(
+    c: &mut Cluster,
+    source: RscIx,
+    target: RscIx,
+    table: &mut NodeTable,
+    ix: Option<usize>,
+    factor: f32,
+    select: Select,
+) {
     if c.rscs[source].kind != Kind::Group {
         return add_colocated_of(c, source, target, table, ix, factor, select);
     }
@@ -726,7 +742,21 @@ fn add_linked(
             false => factor,
         };
         let factor = weight * more as f32 / INFINITY as f32;
-        add_colocated(c, rsc, target, table, Some(other), factor, select);
+        if c.links_left == 0 {
+            return leave_out_wishes(c, target);
+        }
+        c.links_left -= 1;
+        add_wishes(c, rsc, target, table, Some(other), factor, select);
+    }
+}
+
+/// Says, once, that not everybody is asked.
+fn leave_out_wishes(c: &mut Cluster, target: RscIx) {
+    if !std::mem::replace(&mut c.wishes_left_out, true) {
+        c.problem(format!(
+            "resource '{}': more than {MOST_LINKS} colocations lead on from one of its own; wishes beyond are left out",
+            c.rscs[target].id
+        ));
     }
 }
 

@@ -503,6 +503,10 @@ pub(crate) struct Cluster<'a> {
     pub(crate) explain: Option<Box<crate::explain::record::Recorder>>,
     /// Private parameters are not known.
     pub(crate) blotted: bool,
+    /// How many more colocations the wish that is being collected is followed through.
+    pub(crate) links_left: u32,
+    /// It has been said that some were not followed.
+    pub(crate) wishes_left_out: bool,
     /// Rules of an earlier version.
     pub(crate) earlier: crate::earlier::Earlier,
     /// What is known from earlier runs.

@@ -275,6 +275,8 @@ impl<'a> Cluster<'a> {
             utilization_trace: None,
             explain: None,
             blotted: false,
+            links_left: 0,
+            wishes_left_out: false,
             earlier: Earlier::default(),
             recall: None,
             have_fence_device: false,

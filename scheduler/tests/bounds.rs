@@ -128,3 +128,26 @@ fn long_chains_of_groups_and_clones() {
     assert_eq!(starts_of_chain(clone, WITH, None), 3 * LINKS);
     assert_eq!(starts_of_chain(clone, AFTER, None), 3 * LINKS);
 }
+
+/// Each of a layer with each of the next: twenty-nine layers of two have half a thousand million ways through.
+#[test]
+fn lattice_of_colocations() {
+    let (mut resources, mut links) = (String::new(), String::new());
+    for layer in 0..30 {
+        for (n, m) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            if m == 0 {
+                resources += &format!(r#"<primitive id="r{layer}-{n}" {DUMMY}/>"#);
+            }
+            let next = layer + 1;
+            if next < 30 {
+                links += &format!(
+                    r#"<rsc_colocation id="c{layer}-{n}-{m}" rsc="r{next}-{m}" with-rsc="r{layer}-{n}" score="10"/>"#
+                );
+            }
+        }
+    }
+    let (problems, starts) = decided_with(&resources, &links);
+    let told = "resource 'r0-0': more than 10000 colocations lead on from one of its own; wishes beyond are left out";
+    assert_eq!(problems, [told]);
+    assert_eq!(starts, 60);
+}
