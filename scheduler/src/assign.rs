@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use crate::{
     colocation, deep,
     explain::record,
-    failures, instances,
+    failures, instances, merge,
     model::{Cluster, Discover, Kind, NodeIx, Role, RscIx, Task},
     options::{NoQuorum, Placement},
     score::{self, INFINITY},
@@ -550,7 +550,7 @@ pub(crate) fn sort_table(
     let score = |node: NodeIx| sort_score(c, table, node);
     // As few nodes as possible: neither load nor where it is now counts.
     let balances = c.options.placement != Placement::Minimal;
-    nodes.sort_by(|a, b| {
+    let sorted = merge::sort_by(nodes.to_vec(), &mut |a, b| {
         score(*b)
             .cmp(&score(*a))
             .then_with(|| by_load(c, *a, *b))
@@ -561,6 +561,7 @@ pub(crate) fn sort_table(
             })
             .then_with(|| crate::names::compare(&c.nodes[*a].name, &c.nodes[*b].name))
     });
+    nodes.copy_from_slice(&sorted);
 }
 
 fn by_load(c: &Cluster, a: NodeIx, b: NodeIx) -> std::cmp::Ordering {

@@ -156,23 +156,9 @@ fn check_resource(c: &mut Cluster, rsc: RscIx, node: NodeIx, xml: &Element) -> b
         c.rscs[rsc].start_pending = true;
         create::clean_up(c, rsc, node, false);
     }
-    let mut ops: Vec<&Element> = xml.children_named("lrm_rsc_op").collect();
-    let call = |op: &Element| {
-        op.attr("call-id")
-            .and_then(score::leading_integer)
-            .unwrap_or(-1)
-    };
-    ops.sort_by_key(|op| call(op));
-    let started = history_ops::live_from(xml);
-    let Some(from) = started else {
-        return changed;
-    };
-    for op in ops {
+    for op in history_ops::live(xml) {
         let name = op.attr("operation").unwrap_or("");
         let interval_ms = interval_ms(op);
-        if call(op) >= 0 && call(op) < from {
-            continue;
-        }
         if interval_ms > 0 && (c.rscs[rsc].maintenance || c.nodes[node].maintenance) {
             schedule_cancel(c, rsc, node, op, name, interval_ms);
             changed = true;

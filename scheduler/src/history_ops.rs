@@ -12,7 +12,7 @@ use std::cmp::Ordering;
 use cib::Element;
 
 use crate::{
-    actions,
+    actions, merge,
     model::{Cluster, Kind, NodeIx, OnFail, Role, RscIx, Task},
     resources,
     score::{self, INFINITY},
@@ -78,7 +78,6 @@ pub(crate) struct Entry<'e> {
     pub(crate) status: i64,
     pub(crate) rc: i64,
     pub(crate) target_rc: i64,
-    pub(crate) call_id: i64,
     pub(crate) changed_s: Option<i64>,
 }
 
@@ -239,7 +238,7 @@ fn read_entries(resource: &Element) -> Vec<Entry<'_>> {
 fn read_entry(xml: &Element) -> Option<Entry<'_>> {
     let mut name = None;
     let (mut key, mut magic) = (None, None);
-    let (mut interval, mut status, mut rc, mut call_id) = (None, None, None, None);
+    let (mut interval, mut status, mut rc) = (None, None, None);
     let (mut changed, mut run) = (None, None);
     for (word, value) in xml.words() {
         let Some(word) = word else {
@@ -252,7 +251,6 @@ fn read_entry(xml: &Element) -> Option<Entry<'_>> {
             word::INTERVAL => interval = score::leading_integer(value),
             word::OP_STATUS => status = score::leading_integer(value),
             word::RC_CODE => rc = score::leading_integer(value),
-            word::CALL_ID => call_id = score::leading_integer(value),
             word::LAST_RC_CHANGE => changed = score::leading_integer(value),
             word::LAST_RUN => run = score::leading_integer(value),
             _ => {}
@@ -268,7 +266,6 @@ fn read_entry(xml: &Element) -> Option<Entry<'_>> {
         status: status.unwrap_or(exec::DONE),
         rc: rc.unwrap_or(0),
         target_rc: key.and_then(target_rc).unwrap_or(-1),
-        call_id: call_id.unwrap_or(-1),
         changed_s: changed.or(run).filter(|at| *at > 0),
     })
 }
@@ -291,32 +288,10 @@ fn is_leftover(entry: &Entry, all: &[Entry]) -> bool {
     entry.status == exec::PENDING && entry.interval_ms > 0 && all.iter().any(its_failure)
 }
 
-/// Entries from the oldest on. What is older of two cannot always be told, and then not the same way for all pairs, so
-/// that the way of sorting decides: halves are sorted and merged, of equals the later in the document comes first.
+/// Entries from the oldest on; of equals the later in the document comes first.
 fn by_age(mut entries: Vec<Entry>) -> Vec<Entry> {
     entries.reverse();
-    merge_sort(entries)
-}
-
-fn merge_sort(mut entries: Vec<Entry>) -> Vec<Entry> {
-    if entries.len() < 2 {
-        return entries;
-    }
-    let second = entries.split_off(entries.len() / 2);
-    let mut out = Vec::with_capacity(entries.len() + second.len());
-    let mut first = merge_sort(entries).into_iter().peekable();
-    let mut second = merge_sort(second).into_iter().peekable();
-    while let (Some(a), Some(b)) = (first.peek(), second.peek()) {
-        let from_second = newer(a.xml, b.xml, true).is_gt();
-        out.extend(if from_second {
-            second.next()
-        } else {
-            first.next()
-        });
-    }
-    out.extend(first);
-    out.extend(second);
-    out
+    merge::sort_by(entries, &mut |a, b| newer(a.xml, b.xml, true))
 }
 
 /// Whether one entry is newer than another (then greater). On one node call ids tell, between nodes times; what is
@@ -510,13 +485,13 @@ pub(crate) fn apply_target_roles(c: &mut Cluster) {
     }
 }
 
-/// The call-id from which on a resource's history counts; `None`: it stopped since.
-pub(crate) fn live_from(xml: &Element) -> Option<i64> {
+/// The entries of a resource's history that count, the oldest first: none, if it stopped since.
+pub(crate) fn live(xml: &Element) -> Vec<&Element> {
     let entries = by_age(read_entries(xml));
     let (start, stop) = active_since(&entries);
     if start < stop {
-        return None;
+        return Vec::new();
     }
-    let at = usize::try_from(start).unwrap_or(0);
-    Some(entries.get(at).map_or(-1, |e| e.call_id))
+    let from = usize::try_from(start).unwrap_or(0);
+    entries.into_iter().skip(from).map(|e| e.xml).collect()
 }

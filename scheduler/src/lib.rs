@@ -23,6 +23,7 @@ mod history_ops;
 mod instances;
 mod lint;
 mod memory;
+mod merge;
 mod migration;
 mod model;
 mod names;

@@ -313,8 +313,8 @@ fn require_tickets(c: &mut Cluster, clone: RscIx) {
             .is_some_and(|t| t.granted && !t.standby);
         if u.role == Role::Promoted && !held {
             let before = record::snapshot(c, clone);
-            for (_, entry) in c.rscs[clone].allowed.entries_mut() {
-                entry.score = -INFINITY;
+            for node in 0..c.nodes.len() {
+                c.rscs[clone].allowed.entry(node, 0).score = -INFINITY;
             }
             record::changed(c, clone, before, &Cause::Named("__loss_of_ticket__".into()));
         }
@@ -376,10 +376,10 @@ fn show(c: &mut Cluster, instance: RscIx) {
 
 /// Gives an instance, and what it contains, a role, unless something decided on one before.
 fn set_next_role(c: &mut Cluster, rsc: RscIx, role: Role) {
-    // What is started and left alone is unpromoted.
+    // What is started and left alone is unpromoted; so is a promoted member of a group that is not promoted.
     let open = match c.rscs[rsc].next_role {
         Role::Unknown => true,
-        Role::Started => role == Role::Unpromoted,
+        Role::Started | Role::Promoted => role == Role::Unpromoted,
         _ => false,
     };
     if open {

@@ -17,8 +17,20 @@ fn decided(resources: &str) -> (Vec<String>, usize) {
 }
 
 fn decided_with(resources: &str, constraints: &str) -> (Vec<String>, usize) {
-    let of_each = |element: &dyn Fn(u8) -> String| (1..=3).map(element).collect::<String>();
-    let nodes = of_each(&|n| format!(r#"<node id="{n}" uname="node{n}"/>"#));
+    let nodes = [String::new(), String::new(), String::new()];
+    decided_on(&nodes, "", resources, constraints)
+}
+
+/// As [`decided`]; of each node what its element contains, and more options.
+fn decided_on(
+    nodes: &[String],
+    options: &str,
+    resources: &str,
+    constraints: &str,
+) -> (Vec<String>, usize) {
+    let of_each =
+        |element: &dyn Fn(usize) -> String| (1..=nodes.len()).map(element).collect::<String>();
+    let nodes = of_each(&|n| format!(r#"<node id="{n}" uname="node{n}">{}</node>"#, nodes[n - 1]));
     let states = of_each(&|n| {
         format!(
             r#"<node_state id="{n}" uname="node{n}" in_ccm="true" crmd="online" join="member" expected="member"/>"#
@@ -26,7 +38,7 @@ fn decided_with(resources: &str, constraints: &str) -> (Vec<String>, usize) {
     });
     let text = format!(
         r#"<cib validate-with="pacemaker-3.9" have-quorum="1" dc-uuid="1" epoch="1" num_updates="1" admin_epoch="0">
-<configuration><crm_config><cluster_property_set id="options"><nvpair id="fencing" name="fencing-enabled" value="false"/>
+<configuration><crm_config><cluster_property_set id="options"><nvpair id="fencing" name="fencing-enabled" value="false"/>{options}
 </cluster_property_set></crm_config><nodes>{nodes}</nodes><resources>{resources}</resources><constraints>{constraints}</constraints>
 </configuration><status>{states}</status></cib>"#
     );
@@ -150,4 +162,42 @@ fn lattice_of_colocations() {
     let told = "resource 'r0-0': more than 10000 colocations lead on from one of its own; wishes beyond are left out";
     assert_eq!(problems, [told]);
     assert_eq!(starts, 60);
+}
+
+/// Which of two nodes has more room is not the same for all pairs of many: of what kind does each have more?
+#[test]
+fn nodes_of_which_each_has_more_room_than_another() {
+    let mut drawn: u64 = 1;
+    let mut draw = || {
+        drawn = drawn
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (drawn >> 33) % 17
+    };
+    let mut nodes = Vec::new();
+    for n in 0..60 {
+        let room: String = ["cpu", "memory", "disk"]
+            .map(|kind| {
+                format!(
+                    r#"<nvpair id="room-{n}-{kind}" name="{kind}" value="{}"/>"#,
+                    draw()
+                )
+            })
+            .concat();
+        nodes.push(format!(
+            r#"<utilization id="room-{n}">{room}</utilization>"#
+        ));
+    }
+    let balanced = r#"<nvpair id="balance" name="placement-strategy" value="balanced"/>"#;
+    let resources: String = (0..10)
+        .map(|n| {
+            format!(
+                r#"<primitive id="r{n}" {DUMMY}><utilization id="need-{n}"><nvpair id="need-{n}-cpu" name="cpu" value="1"/>
+</utilization></primitive>"#
+            )
+        })
+        .collect();
+    let (problems, starts) = decided_on(&nodes, balanced, &resources, "");
+    assert!(problems.is_empty());
+    assert_eq!(starts, 10);
 }

@@ -1,0 +1,29 @@
+//! Sorting by a comparison that need not be an order.
+//!
+//! Which of two histories' entries is older, or which of two nodes has more room, cannot always be told, and then not the
+//! same way for all pairs. So the way of sorting decides, and the standard library's may panic: here, halves are sorted
+//! and merged, and of equals the first stays first.
+
+use std::cmp::Ordering;
+
+/// Sorts, the least first.
+pub(crate) fn sort_by<T>(mut list: Vec<T>, compare: &mut impl FnMut(&T, &T) -> Ordering) -> Vec<T> {
+    if list.len() < 2 {
+        return list;
+    }
+    let second = list.split_off(list.len() / 2);
+    let mut out = Vec::with_capacity(list.len() + second.len());
+    let mut first = sort_by(list, compare).into_iter().peekable();
+    let mut second = sort_by(second, compare).into_iter().peekable();
+    while let (Some(a), Some(b)) = (first.peek(), second.peek()) {
+        let from_second = compare(a, b).is_gt();
+        out.extend(if from_second {
+            second.next()
+        } else {
+            first.next()
+        });
+    }
+    out.extend(first);
+    out.extend(second);
+    out
+}
