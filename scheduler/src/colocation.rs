@@ -198,9 +198,15 @@ fn after_unmanaged(c: &Cluster, group: RscIx, origin: RscIx, out: &mut Vec<usize
 
 /// Colocations in which another resource depends on this one (or on what it is part of).
 pub(crate) fn with_this(c: &Cluster, rsc: RscIx) -> Vec<usize> {
+    let mut out = bound_to(c, rsc);
+    out.retain(|ix| has_influence(c, *ix, Some(rsc)));
+    out
+}
+
+/// As [`with_this`], also of those whose wishes do not count.
+pub(crate) fn bound_to(c: &Cluster, rsc: RscIx) -> Vec<usize> {
     let mut out = Vec::new();
     collect_with_this(c, rsc, rsc, &mut out);
-    out.retain(|ix| has_influence(c, *ix, Some(rsc)));
     let primary = |ix: usize| c.colocations[ix].primary;
     out.sort_by(|a, b| {
         by_dependent(c, *a, *b).then_with(|| by_age(c, rsc, (*a, primary(*a)), (*b, primary(*b))))

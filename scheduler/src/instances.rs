@@ -223,15 +223,7 @@ fn ban_unusable(c: &mut Cluster, owner: RscIx, instance: RscIx, per_node: u32) {
 
 /// Sorts instances: those that should keep their place first.
 pub(crate) fn sort(c: &mut Cluster, instances: &mut [RscIx]) {
-    let mut sorted = instances.to_vec();
-    // Comparing may place nothing and change nothing, so plain insertion keeps the order well defined.
-    for at in 1..sorted.len() {
-        let mut pos = at;
-        while pos > 0 && compare(c, sorted[pos - 1], sorted[pos]) == Ordering::Greater {
-            sorted.swap(pos - 1, pos);
-            pos -= 1;
-        }
-    }
+    let sorted = crate::merge::sort_by(instances.to_vec(), &mut |a, b| compare(c, *a, *b));
     instances.copy_from_slice(&sorted);
 }
 

@@ -175,7 +175,7 @@ fn inactive(c: &mut Cluster, rsc: RscIx, node: Option<NodeIx>, op: &OpDef) {
             if c.acts[stop].node != Some(other) {
                 continue;
             }
-            if !c.acts[stop].optional && !c.acts[mon].optional && !c.acts[stop].runnable {
+            if !c.acts[mon].optional && !c.acts[stop].runnable {
                 c.acts[mon].runnable = false;
             }
             if c.rscs[rsc].managed {

@@ -479,6 +479,9 @@ impl Updater {
         while let Some(parent) = c.rscs[rsc].parent {
             rsc = parent;
         }
+        if c.earlier.lenient_groups && c.rscs[rsc].kind == Kind::Group {
+            return;
+        }
         // A collection fails those that go with it only when no part of it can do what they need.
         let fails = |part: &RscIx| {
             first_action(c, *part, task, None).is_some_and(|ix| !c.acts[ix].runnable)
@@ -486,7 +489,7 @@ impl Updater {
         if !c.rscs[rsc].children.iter().all(fails) {
             return;
         }
-        for ix in colocation::with_this(c, rsc) {
+        for ix in colocation::bound_to(c, rsc) {
             let col = &c.colocations[ix];
             let bears = (col.primary_role == Role::Promoted) == (task == Task::Promote);
             if col.score < INFINITY || !bears {

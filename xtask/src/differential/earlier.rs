@@ -82,6 +82,10 @@ pub(super) const RULES: &[Rule] = &[
         name: "primaries-twice",
         change: "what promoted instances are to be with counts once for which are promoted",
     },
+    Rule {
+        name: "lenient-groups",
+        change: "what must be with a group does not start without it",
+    },
 ];
 
 /// Asks for rules.
