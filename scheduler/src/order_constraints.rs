@@ -303,6 +303,7 @@ fn between(
                 ar::MIN_RUNNABLE | ar::FIRST_IMPLIES_THEN_GRAPHED,
             );
         }
+        let flags = flags | ar::UNRUNNABLE_FIRST_BLOCKS;
         for rsc in &all2 {
             ordering::order_action_task(c, gate, *rsc, then_task, flags);
         }
