@@ -68,4 +68,6 @@ earlier! {
     promoted_without = "promoted-without",
     /// What promoted instances must be with counts for the order in which they are promoted, too.
     primaries_twice = "primaries-twice",
+    /// A group that cannot start keeps nothing from starting that must be with it.
+    blocked_groups = "blocked-groups",
 }

@@ -488,6 +488,9 @@ impl Updater {
         if !c.rscs[rsc].children.iter().all(fails) {
             return;
         }
+        if c.earlier.blocked_groups && c.rscs[rsc].kind == Kind::Group {
+            return;
+        }
         for ix in colocation::with_this(c, rsc) {
             let col = &c.colocations[ix];
             let bears = (col.primary_role == Role::Promoted) == (task == Task::Promote);

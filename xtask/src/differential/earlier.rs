@@ -82,6 +82,10 @@ pub(super) const RULES: &[Rule] = &[
         name: "primaries-twice",
         change: "what promoted instances are to be with counts once for which are promoted",
     },
+    Rule {
+        name: "blocked-groups",
+        change: "what must be with a group that cannot start does not start either",
+    },
 ];
 
 /// Asks for rules.
