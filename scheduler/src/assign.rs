@@ -549,17 +549,39 @@ pub(crate) fn sort_table(
     let score = |node: NodeIx| sort_score(c, table, node);
     // As few nodes as possible: neither load nor where it is now counts.
     let balances = c.options.placement != Placement::Minimal;
-    nodes.sort_by(|a, b| {
-        score(*b)
-            .cmp(&score(*a))
-            .then_with(|| by_load(c, *a, *b))
+    let compare = |a: NodeIx, b: NodeIx| {
+        score(b)
+            .cmp(&score(a))
+            .then_with(|| by_load(c, a, b))
             .then_with(|| match active.filter(|_| balances) {
-                Some(active) if active == *a => std::cmp::Ordering::Less,
-                Some(active) if active == *b => std::cmp::Ordering::Greater,
+                Some(active) if active == a => std::cmp::Ordering::Less,
+                Some(active) if active == b => std::cmp::Ordering::Greater,
                 _ => std::cmp::Ordering::Equal,
             })
-            .then_with(|| crate::names::compare(&c.nodes[*a].name, &c.nodes[*b].name))
-    });
+            .then_with(|| crate::names::compare(&c.nodes[a].name, &c.nodes[b].name))
+    };
+    merge_sort(nodes, &compare);
+}
+
+/// As `sort_by`, which would panic: more room is told kind by kind, so three nodes may each have more than the next.
+fn merge_sort(nodes: &mut [NodeIx], compare: &impl Fn(NodeIx, NodeIx) -> std::cmp::Ordering) {
+    let half = nodes.len() / 2;
+    if half == 0 {
+        return;
+    }
+    let (left, right) = nodes.split_at_mut(half);
+    merge_sort(left, compare);
+    merge_sort(right, compare);
+    let (left, right) = (left.to_vec(), right.to_vec());
+    let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
+    for place in nodes {
+        let later = match (left.peek(), right.peek()) {
+            (Some(a), Some(b)) => compare(*b, *a).is_lt(),
+            (first, _) => first.is_none(),
+        };
+        let next = if later { right.next() } else { left.next() };
+        *place = next.unwrap_or(*place);
+    }
 }
 
 fn by_load(c: &Cluster, a: NodeIx, b: NodeIx) -> std::cmp::Ordering {

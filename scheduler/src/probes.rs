@@ -77,8 +77,7 @@ fn anonymous(c: &mut Cluster, clone: RscIx, node: NodeIx) -> bool {
     }
     // Best is an instance of which something is known there, then the one that is to be there.
     let is_known = |r: &&RscIx| c.rscs[**r].known_on.contains(node);
-    let is_placed =
-        |r: &&RscIx| !c.rscs[**r].removed && colocation::location(c, **r) == Some(node);
+    let is_placed = |r: &&RscIx| !c.rscs[**r].removed && colocation::location(c, **r) == Some(node);
     let children = &c.rscs[clone].children;
     let here = children.iter().find(is_known);
     let here = here.or_else(|| children.iter().find(is_placed));
