@@ -612,8 +612,8 @@ fn restart(
         role = next;
     }
     let target = c.rscs[rsc].assigned;
-    let next_role = c.rscs[rsc].next_role;
-    while was <= next_role && role != was && !c.rscs[rsc].blocked {
+    // Without quorum a step up may lower what it should be.
+    while was <= c.rscs[rsc].next_role && role != was && !c.rscs[rsc].blocked {
         let next = step(role, was);
         if next == role {
             break;

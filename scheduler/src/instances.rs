@@ -253,7 +253,8 @@ pub(crate) fn compare(c: &mut Cluster, a: RscIx, b: RscIx) -> Ordering {
         return match (here_a, here_b) {
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
-            _ => number(c, a).cmp(&number(c, b)),
+            // Those without a place stay in the order in which they are.
+            _ => Ordering::Equal,
         };
     };
     let run = |c: &Cluster, node: NodeIx| c.can_run(node);

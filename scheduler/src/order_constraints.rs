@@ -209,6 +209,8 @@ fn at_least(
             ar::MIN_RUNNABLE | ar::FIRST_IMPLIES_THEN_GRAPHED,
         );
     }
+    // However little the order itself asks for: too few are none.
+    let flags = flags | ar::UNRUNNABLE_FIRST_BLOCKS;
     ordering::order_action_task(c, gate, then.0, then.1, flags);
 }
 
@@ -301,6 +303,7 @@ fn between(
                 ar::MIN_RUNNABLE | ar::FIRST_IMPLIES_THEN_GRAPHED,
             );
         }
+        let flags = flags | ar::UNRUNNABLE_FIRST_BLOCKS;
         for rsc in &all2 {
             ordering::order_action_task(c, gate, *rsc, then_task, flags);
         }

@@ -75,12 +75,13 @@ fn anonymous(c: &mut Cluster, clone: RscIx, node: NodeIx) -> bool {
     if excluded {
         return false;
     }
-    let here = c.rscs[clone]
-        .children
-        .iter()
-        .copied()
-        .find(|child| !c.rscs[*child].removed && colocation::location(c, *child) == Some(node));
-    let Some(child) = here.or_else(|| c.rscs[clone].children.first().copied()) else {
+    // Best is an instance of which something is known there, then the one that is to be there.
+    let is_known = |r: &&RscIx| c.rscs[**r].known_on.contains(node);
+    let is_placed = |r: &&RscIx| !c.rscs[**r].removed && colocation::location(c, **r) == Some(node);
+    let children = &c.rscs[clone].children;
+    let here = children.iter().find(is_known);
+    let here = here.or_else(|| children.iter().find(is_placed));
+    let Some(child) = here.or_else(|| children.first()).copied() else {
         return false;
     };
     probe(c, child, node)

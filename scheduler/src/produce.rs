@@ -143,7 +143,7 @@ fn belongs(c: &Cluster, ix: ActIx) -> bool {
     if c.is_guest(node) && !c.nodes[node].remote_requires_reset {
         return true;
     }
-    c.nodes[node].online
+    c.nodes[node].online && !c.nodes[node].unclean
 }
 
 /// What an action waits for, with how strongly, by number.

@@ -11,16 +11,17 @@ pub(crate) fn create(c: &mut Cluster, rsc: RscIx) {
     if c.rscs[rsc].blocked || c.rscs[rsc].maintenance {
         return;
     }
-    let ops = c.rscs[rsc].ops.clone();
-    if ops.iter().all(|op| op.interval_ms == 0) {
-        return;
-    }
     let node = c.rscs[rsc].assigned;
     let held = node.is_some_and(|n| c.nodes[n].maintenance);
     if held && !c.earlier.held_where_active {
         return;
     }
-    let mut start = None;
+    let starts = c.rscs[rsc].next_role != Role::Stopped || !c.rscs[rsc].managed;
+    // Whatever there is to monitor: a start that was asked for before learns its place.
+    let start = node
+        .filter(|_| starts)
+        .map(|node| actions::start(c, rsc, Some(node), true));
+    let ops = c.rscs[rsc].ops.clone();
     for op in ops.iter() {
         // Two operations of one name and interval cannot be told apart: neither runs.
         let twins = ops
@@ -40,11 +41,7 @@ pub(crate) fn create(c: &mut Cluster, rsc: RscIx) {
             inactive(c, rsc, node, op);
             continue;
         }
-        let Some(node) = node.filter(|_| !held) else {
-            continue;
-        };
-        if c.rscs[rsc].next_role != Role::Stopped || !c.rscs[rsc].managed {
-            let start = *start.get_or_insert_with(|| actions::start(c, rsc, Some(node), true));
+        if let (Some(node), Some(start)) = (node.filter(|_| !held), start) {
             active(c, rsc, start, node, op);
         }
     }

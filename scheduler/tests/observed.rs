@@ -796,3 +796,29 @@ fn what_is_blocked_names_the_instance_that_cannot_start() {
         "{planned:?}"
     );
 }
+
+#[test]
+fn nothing_is_asked_of_a_node_that_is_unclean() {
+    let cancels = |rc: u8| {
+        let monitor = history("a", DUMMY, "monitor", 0, &digest())
+            .replace("a_monitor_0", "a_monitor_10000")
+            .replace(r#"interval="0""#, r#"interval="10000""#)
+            .replace("5:1:7", "5:1:0");
+        let small = Small {
+            options: &[("have-watchdog", "true")],
+            nodes: &["node1"],
+            resources: &format!(
+                r#"<primitive id="a" {DUMMY}><operations><op id="m" name="monitor" interval="10s"/></operations></primitive>"#
+            ),
+            node_attributes: r#"<instance_attributes id="n"><nvpair id="i" name="maintenance" value="true"/></instance_attributes>"#,
+            status: &[(
+                "node1",
+                monitor + &history("old", DUMMY, "stop", rc, &digest()),
+            )],
+            ..Small::default()
+        };
+        graph(&small, "").contains(r#"operation="cancel""#)
+    };
+    assert!(cancels(0));
+    assert!(!cancels(1), "a failed stop leaves the node unclean");
+}

@@ -149,7 +149,9 @@ impl Updater {
             self.counts.resize(c.acts.len(), 0);
         }
         self.counts[then] += 1;
-        if self.counts[then] > MAX_UPDATES || c.acts[then].before.is_empty() {
+        let a = &c.acts[then];
+        let waits = !a.before.is_empty() || a.min_runnable;
+        if self.counts[then] > MAX_UPDATES || !waits {
             return;
         }
         let was_runnable = c.acts[then].runnable;

@@ -4,6 +4,7 @@
 //! must match what the peer says and what we say, so that nothing else hides behind it.
 
 mod cancelled;
+mod listed;
 
 use super::compare::{Part, Said, difference};
 use cib::Element;
@@ -17,6 +18,7 @@ pub(crate) fn explain(document: &str, ours: &mut Said, peer: &mut Said) -> Vec<&
     }
     if let (Some(ours), Some(peer)) = (ours.get_mut(&Part::Summary), peer.get_mut(&Part::Summary)) {
         flags(ours, peer, &mut met);
+        listed::explain(ours, peer, &mut met);
         reword(
             peer,
             ours,
