@@ -64,7 +64,12 @@ pub(crate) fn sort_resources(c: &mut Cluster, order: &mut [RscIx]) {
     assign::sort_table(c, &base, &mut nodes, None);
     let mut keys: BTreeMap<RscIx, (i32, i32, Vec<i32>)> = BTreeMap::new();
     for rsc in order.iter().copied() {
-        let mut table = c.rscs[rsc].allowed.clone();
+        // A group's wishes are those of the member that is placed last.
+        let last = match c.rscs[rsc].kind {
+            Kind::Group => c.rscs[rsc].children.last().copied(),
+            _ => None,
+        };
+        let mut table = c.rscs[last.unwrap_or(rsc)].allowed.clone();
         let select = colocation::Select {
             this_with: true,
             nonnegative: false,

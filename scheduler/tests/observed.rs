@@ -796,3 +796,78 @@ fn what_is_blocked_names_the_instance_that_cannot_start() {
         "{planned:?}"
     );
 }
+
+#[test]
+fn what_needs_nothing_restarts_without_a_reason() {
+    let planned = |requires: &str| {
+        let resources = format!(
+            r#"<primitive id="rsc1" {DUMMY}><meta_attributes id="m"><nvpair id="r" name="requires" value="{requires}"/></meta_attributes></primitive>"#
+        );
+        Small {
+            options: &[("stonith-enabled", "false")],
+            nodes: &["node1"],
+            resources: &resources,
+            status: &[("node1", history("rsc1", DUMMY, "start", 0, ""))],
+            ..Small::default()
+        }
+        .planned()
+    };
+    assert_eq!(planned("nothing"), ["Restart rsc1 ( node1 )"]);
+    assert_eq!(
+        planned("quorum"),
+        ["Restart rsc1 ( node1 ) due to resource definition change"]
+    );
+}
+
+#[test]
+fn what_cannot_start_is_not_promoted_either() {
+    let resources = format!(
+        r#"<clone id="c"><meta_attributes id="m"><nvpair id="p" name="promotable" value="true"/></meta_attributes><primitive id="rsc1" {STATEFUL}/></clone>"#
+    );
+    let small = Small {
+        options: &[("stonith-enabled", "false")],
+        nodes: &["node1"],
+        resources: &resources,
+        status: &[(
+            "node1",
+            r#"<nvpair id="s" name="master-rsc1" value="10"/>|"#.to_owned(),
+        )],
+        ..Small::default()
+    };
+    let mut cib = small.cib();
+    cib.set_attr("have-quorum", "0");
+    let lines = scheduler::run(&cib, NOW_S, false).transition_summary;
+    let line = lines.first().map_or("", String::as_str);
+    // Why it does not start is not why it is not promoted.
+    assert!(line.starts_with("Promote "), "{lines:?}");
+    assert!(line.ends_with(") blocked"), "{lines:?}");
+}
+
+#[test]
+fn a_group_chooses_by_the_wishes_of_its_last_member() {
+    let resources = format!(
+        r#"<group id="g"><primitive id="a" {DUMMY}/><primitive id="z" {DUMMY}/></group><primitive id="b" {DUMMY}/>"#
+    );
+    let small = Small {
+        options: &[
+            ("stonith-enabled", "false"),
+            ("placement-strategy", "utilization"),
+        ],
+        nodes: &["node1", "node2"],
+        resources: &resources,
+        constraints: r#"<rsc_location id="k" rsc="a" node="node1" score="-INFINITY"/><rsc_location id="l" rsc="g" node="node2" score="-INFINITY"/>"#,
+        status: &[(
+            "node1",
+            history("a", DUMMY, "start", 0, &digest()) + &history("b", DUMMY, "start", 0, ""),
+        )],
+        ..Small::default()
+    };
+    // Where the group itself may be does not count: it comes first, as it was configured.
+    assert_eq!(
+        small.planned(),
+        [
+            "Stop a ( node1 ) due to node availability",
+            "Restart b ( node1 ) due to resource definition change"
+        ]
+    );
+}
