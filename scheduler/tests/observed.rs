@@ -871,3 +871,31 @@ fn a_group_chooses_by_the_wishes_of_its_last_member() {
         ]
     );
 }
+
+#[test]
+fn what_migrates_waits_for_the_probe_of_what_has_to_stop_before() {
+    let resources = format!(
+        r#"<group id="g"><primitive id="a" {DUMMY}><meta_attributes id="m"><nvpair id="y" name="allow-migrate" value="true"/></meta_attributes></primitive><primitive id="b" {DUMMY}/></group>"#
+    );
+    let running = |id: &str| history(id, DUMMY, "start", 0, &digest());
+    let small = Small {
+        options: &[("stonith-enabled", "false")],
+        nodes: &["node1", "node2"],
+        resources: &resources,
+        constraints: r#"<rsc_location id="l" rsc="g" node="node1" score="INFINITY"/>"#,
+        status: &[("node2", running("a") + &running("b"))],
+        ..Small::default()
+    };
+    let text = graph(&small, "");
+    let migrate = text.split("<synapse").find(|s| {
+        let action = s.split("<inputs").next().unwrap_or_default();
+        action.contains(r#"operation_key="a_migrate_to_0""#)
+    });
+    let inputs = migrate
+        .and_then(|s| s.split("<inputs").nth(1))
+        .unwrap_or_default();
+    assert!(
+        inputs.contains(r#"operation_key="b_monitor_0" on_node="node1""#),
+        "{text}"
+    );
+}
