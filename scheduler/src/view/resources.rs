@@ -142,9 +142,16 @@ pub(super) fn role_text(role: Role, in_promotable: bool) -> &'static str {
 }
 
 fn failed_probes(c: &Cluster, ix: RscIx, places: &[usize]) -> Vec<(usize, i64)> {
-    let of_it = c.failed_ops.iter().filter(|(rsc, _, _)| {
-        let mut primitives = c.primitives(ix).into_iter();
-        primitives.any(|p| p == *rsc || shown_name(c, p) == shown_name(c, *rsc))
+    let names: Vec<&str> = c
+        .primitives(ix)
+        .into_iter()
+        .map(|p| base_name(&c.rscs[p].id))
+        .collect();
+    // The name in the key counts: that of a unique instance has a number, and so is none of these.
+    let of_it = c.failed_ops.iter().filter(|(_, _, op)| {
+        let key = op.attr("operation_key").or_else(|| op.id());
+        let name = key.and_then(|key| key.rsplitn(3, '_').nth(2));
+        name.is_some_and(|name| names.contains(&name))
     });
     let probes = of_it.filter(|(_, _, op)| {
         let is_monitor = op.attr("operation") == Some("monitor");
