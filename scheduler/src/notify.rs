@@ -354,11 +354,13 @@ fn tell(
     }
 }
 
+/// What an action was told first stays.
 fn add_keys(c: &mut Cluster, ix: ActIx, keys: &[(&'static str, String)]) {
     let a = &mut c.acts[ix];
     for (name, value) in keys {
-        a.extra.retain(|(known, _)| known != name);
-        a.extra.push((name, value.clone()));
+        if !a.extra.iter().any(|(known, _)| known == name) {
+            a.extra.push((name, value.clone()));
+        }
     }
 }
 
@@ -437,22 +439,21 @@ pub(crate) fn order_fencing(c: &mut Cluster, rsc: RscIx, stop: ActIx, fence: Act
         post,
         post_done,
     };
-    let mut lists = collect(c, rsc);
-    let stopping = (shown_id(c, rsc), c.acts[stop].node);
-    lists.lists.insert("stop", vec![stopping]);
+    let (name, node) = (shown_id(c, rsc), c.acts[stop].node);
+    let place = node.map_or(String::new(), |n| c.nodes[n].name.clone());
+    // That is what the stops are told of, whatever else stops.
+    let keys = [
+        ("notify_stop_resource", name.clone()),
+        ("notify_stop_uname", place),
+    ];
     let whole = c.uber_parent(rsc, false);
     if c.rscs[whole].kind != Kind::Clone {
         // A bundle's containers and connections are told of their own stop only.
-        let place = c.acts[stop]
-            .node
-            .map_or(String::new(), |n| c.nodes[n].name.clone());
-        let own = [
-            ("notify_stop_resource", shown_id(c, rsc)),
-            ("notify_stop_uname", place),
-        ];
-        return add_keys(c, stop, &own);
+        return add_keys(c, stop, &keys);
     }
-    let keys = keys(c, whole, &lists);
+    let lists = Lists {
+        lists: BTreeMap::from([("stop", vec![(name, node)])]),
+    };
     for part in c.primitives(whole) {
         tell(c, part, Task::Stop, &notices, &keys, &lists);
     }
