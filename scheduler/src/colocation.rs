@@ -679,7 +679,8 @@ pub(crate) fn add_colocated(
         if begun(&c.rscs[source]) {
             let member = if select.this_with { first } else { last };
             add_linked(c, member, target, table, factor, select);
-        } else {
+        } else if select.this_with {
+            // What a group must be with 2.1.5 knew before, but of the group alone.
             add_linked(c, source, target, table, factor, select);
         }
     }

@@ -899,3 +899,33 @@ fn what_migrates_waits_for_the_probe_of_what_has_to_stop_before() {
         "{text}"
     );
 }
+
+#[test]
+fn stops_are_told_first_of_those_that_fencing_implies() {
+    let resources = format!(
+        r#"<primitive id="dev" class="stonith" type="fence_xvm"/><clone id="c"><meta_attributes id="m"><nvpair id="n" name="notify" value="true"/></meta_attributes><primitive id="a" {DUMMY}/></clone>"#
+    );
+    let small = Small {
+        nodes: &["node1", "node2"],
+        resources: &resources,
+        constraints: r#"<rsc_location id="l" rsc="c" node="node1" score="-INFINITY"/>"#,
+        status: &[
+            ("node1", history("a", DUMMY, "start", 0, &digest())),
+            ("node2", history("a", DUMMY, "stop", 1, &digest())),
+        ],
+        ..Small::default()
+    };
+    let text = graph(&small, "");
+    let stop = text.split("<synapse").find_map(|s| {
+        let action = s.split("<inputs").next()?;
+        let stops = action.contains(r#"operation_key="a_stop_0""#);
+        let real = stops && action.contains("<rsc_op");
+        real.then_some(action)
+    });
+    let stop = stop.unwrap_or_default();
+    assert!(stop.contains(r#"notify_stop_uname="node2""#), "{text}");
+    assert!(
+        stop.contains(r#"notify_active_uname="node1 node2""#),
+        "{text}"
+    );
+}
