@@ -354,12 +354,12 @@ fn tell(
     }
 }
 
-/// What an action was told first stays.
 fn add_keys(c: &mut Cluster, ix: ActIx, keys: &[(&'static str, String)]) {
-    let a = &mut c.acts[ix];
+    let extra = &mut c.acts[ix].extra;
     for (name, value) in keys {
-        if !a.extra.iter().any(|(known, _)| known == name) {
-            a.extra.push((name, value.clone()));
+        // What was told first stays.
+        if !extra.iter().any(|(known, _)| known == name) {
+            extra.push((name, value.clone()));
         }
     }
 }
@@ -439,21 +439,21 @@ pub(crate) fn order_fencing(c: &mut Cluster, rsc: RscIx, stop: ActIx, fence: Act
         post,
         post_done,
     };
-    let (name, node) = (shown_id(c, rsc), c.acts[stop].node);
-    let place = node.map_or(String::new(), |n| c.nodes[n].name.clone());
-    // That is what the stops are told of, whatever else stops.
+    let place = c.acts[stop].node;
+    let name = place.map_or(String::new(), |n| c.nodes[n].name.clone());
+    // Of what ends with the node only this is known yet.
     let keys = [
-        ("notify_stop_resource", name.clone()),
-        ("notify_stop_uname", place),
+        ("notify_stop_uname", name),
+        ("notify_stop_resource", shown_id(c, rsc)),
     ];
     let whole = c.uber_parent(rsc, false);
     if c.rscs[whole].kind != Kind::Clone {
         // A bundle's containers and connections are told of their own stop only.
         return add_keys(c, stop, &keys);
     }
-    let lists = Lists {
-        lists: BTreeMap::from([("stop", vec![(name, node)])]),
-    };
+    let mut lists = Lists::default();
+    let stopping = (shown_id(c, rsc), place);
+    lists.lists.insert("stop", vec![stopping]);
     for part in c.primitives(whole) {
         tell(c, part, Task::Stop, &notices, &keys, &lists);
     }

@@ -64,11 +64,9 @@ pub(crate) fn sort_resources(c: &mut Cluster, order: &mut [RscIx]) {
     assign::sort_table(c, &base, &mut nodes, None);
     let mut keys: BTreeMap<RscIx, (i32, i32, Vec<i32>)> = BTreeMap::new();
     for rsc in order.iter().copied() {
-        // A group's wishes are those of the member that is placed last.
-        let last = match c.rscs[rsc].kind {
-            Kind::Group => c.rscs[rsc].children.last().copied(),
-            _ => None,
-        };
+        // Of a group that counts what its last member thinks, and whom that follows.
+        let last = c.rscs[rsc].children.last().copied();
+        let last = last.filter(|_| c.rscs[rsc].kind == Kind::Group);
         let mut table = c.rscs[last.unwrap_or(rsc)].allowed.clone();
         let select = colocation::Select {
             this_with: true,

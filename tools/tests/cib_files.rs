@@ -324,18 +324,17 @@ fn of_a_cloned_group_neither_a_pending_member_nor_a_failed_probe_shows() {
 }
 
 #[test]
-fn of_a_unique_instance_a_failed_probe_does_not_show() {
-    let dummy = r#"class="ocf" provider="pacemaker" type="Dummy""#;
-    let shown = |unique: &str, history: &str| {
-        let key = "5:1:7:5b0a4b5e-0000-4000-8000-000000000001";
+fn of_an_instance_with_a_number_of_its_own_no_failed_probe_shows() {
+    let shown = |unique: bool| {
+        let id = if unique { "web:0" } else { "web" };
+        let stateful = r#"class="ocf" provider="pacemaker" type="Stateful""#;
         let document = format!(
-            r#"<cib validate-with="pacemaker-3.9" have-quorum="1" admin_epoch="0" epoch="1" num_updates="1"><configuration><crm_config/><nodes><node id="1" uname="alpha"/></nodes><resources><clone id="all"><meta_attributes id="m"><nvpair id="p" name="globally-unique" value="{unique}"/></meta_attributes><primitive id="web" {dummy}/></clone></resources><constraints/></configuration><status><node_state id="1" uname="alpha" in_ccm="true" crmd="online" join="member" expected="member"><lrm id="1"><lrm_resources><lrm_resource id="{history}" {dummy}><lrm_rsc_op id="{history}_last_0" operation_key="{history}_monitor_0" operation="monitor" call-id="10" rc-code="5" op-status="0" interval="0" transition-key="{key}" transition-magic="0:5;{key}"/></lrm_resource></lrm_resources></lrm></node_state></status></cib>"#
+            r#"<cib validate-with="pacemaker-3.9" have-quorum="1" admin_epoch="0" epoch="1" num_updates="1" crm_feature_set="3.16.1"><configuration><crm_config/><nodes><node id="1" uname="alpha"/></nodes><resources><clone id="all"><meta_attributes id="m"><nvpair id="u" name="globally-unique" value="{unique}"/></meta_attributes><primitive id="web" {stateful}/></clone></resources><constraints/></configuration><status><node_state id="1" uname="alpha" in_ccm="true" crmd="online" join="member" expected="member"><lrm id="1"><lrm_resources><lrm_resource id="{id}" {stateful}><lrm_rsc_op id="web_last_0" operation_key="{id}_monitor_0" operation="monitor" call-id="10" rc-code="5" op-status="0" interval="0" transition-key="5:1:7:x" transition-magic="0:5;5:1:7:x"/></lrm_resource></lrm_resources></lrm></node_state></status></cib>"#
         );
         let place = Place::new();
         fs::write(place.file("cib.xml"), document).unwrap();
-        let run = place.run("crm_simulate", &["-x", "cib.xml"]);
-        run.out.contains("Stopped (Not installed)")
+        place.run("crm_simulate", &["-x", "cib.xml"]).out
     };
-    assert!(shown("false", "web"));
-    assert!(!shown("true", "web:0"));
+    assert!(shown(false).contains("Stopped (Not installed)"));
+    assert!(shown(true).contains("Stopped") && !shown(true).contains("Not installed"));
 }

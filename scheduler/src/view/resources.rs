@@ -141,17 +141,20 @@ pub(super) fn role_text(role: Role, in_promotable: bool) -> &'static str {
     }
 }
 
+/// Whether failed probes are known by the name of what they are of: an instance with a number of its own and a member
+/// of a cloned group have others.
+fn tells_probes(c: &Cluster, ix: RscIx) -> bool {
+    let Some(clone) = c.clone_of(ix) else {
+        return true;
+    };
+    c.rscs[ix].parent == Some(clone) && !c.rscs[clone].unique
+}
+
 fn failed_probes(c: &Cluster, ix: RscIx, places: &[usize]) -> Vec<(usize, i64)> {
-    let names: Vec<&str> = c
-        .primitives(ix)
-        .into_iter()
-        .map(|p| base_name(&c.rscs[p].id))
-        .collect();
-    // The name in the key counts: that of a unique instance has a number, and so is none of these.
-    let of_it = c.failed_ops.iter().filter(|(_, _, op)| {
-        let key = op.attr("operation_key").or_else(|| op.id());
-        let name = key.and_then(|key| key.rsplitn(3, '_').nth(2));
-        name.is_some_and(|name| names.contains(&name))
+    let of_it = c.failed_ops.iter().filter(|(rsc, _, _)| {
+        let mut primitives = c.primitives(ix).into_iter();
+        tells_probes(c, *rsc)
+            && primitives.any(|p| p == *rsc || shown_name(c, p) == shown_name(c, *rsc))
     });
     let probes = of_it.filter(|(_, _, op)| {
         let is_monitor = op.attr("operation") == Some("monitor");

@@ -257,13 +257,11 @@ fn lists<'v>(scene: &Scene<'v>, place: usize, mut gathered: Gathered<'v>) -> Vec
     list(title, &mut gathered.started);
     if scene.show.inactive && !r.unique && r.clone_max > gathered.active {
         let here = view.locations(place);
-        let of_group = |child: &usize| view.resources[*child].kind == Kind::Group;
-        let of_groups = r.children.first().is_some_and(of_group);
         for at in r.allowed.iter().filter(|n| !here.contains(n)) {
             let Some(node) = view.nodes.get(*at).filter(|_| scene.filter.has_node(*at)) else {
                 continue;
             };
-            let probed = describe::failed_probe(r, Some(*at)).filter(|_| !of_groups);
+            let probed = describe::failed_probe(r, Some(*at));
             let state = match probed {
                 Some(rc) => format!("Stopped ({})", describe::words(rc)),
                 None if wanted == Some(Role::Stopped) => "Stopped (disabled)".to_owned(),
