@@ -173,6 +173,8 @@ fn update_runnable(c: &mut Cluster, ix: ActIx, rsc: RscIx) {
     } else if !dc && n.pending {
         c.acts[ix].runnable = false;
     } else if c.acts[ix].needs == Requires::Nothing {
+        // What needs nothing is looked at afresh, whatever it was asked for before.
+        c.acts[ix].reason = None;
         c.acts[ix].runnable = !guest || fencing::can_fence(c, node);
     } else {
         match quorum_policy(c, rsc) {

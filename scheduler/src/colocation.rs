@@ -698,9 +698,14 @@ fn add_wishes(
     let member = if select.this_with { last } else { first };
     add_colocated_of(c, member, target, table, ix, factor, select);
     let begun = |r: &Rsc| r.assigning || !r.unassigned;
-    if c.earlier.groups_twice && begun(&c.rscs[source]) && any_available(c, table) {
-        let member = if select.this_with { first } else { last };
-        add_linked(c, member, target, table, factor, select);
+    if c.earlier.groups_twice && any_available(c, table) {
+        if begun(&c.rscs[source]) {
+            let member = if select.this_with { first } else { last };
+            add_linked(c, member, target, table, factor, select);
+        } else if select.this_with {
+            // What a group must be with 2.1.5 knew before, but of the group alone.
+            add_linked(c, source, target, table, factor, select);
+        }
     }
     c.rscs[source].updating_nodes = false;
 }

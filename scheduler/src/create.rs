@@ -706,8 +706,8 @@ fn promote(c: &mut Cluster, rsc: RscIx, node: Option<NodeIx>, optional: bool) {
         .iter()
         .filter(|ix| c.acts[**ix].node == node)
         .all(|ix| c.acts[*ix].runnable);
-    let ix = actions::promote(c, rsc, node, optional);
     if runnable {
+        let ix = actions::promote(c, rsc, node, optional);
         if expected_there(c, rsc, node) {
             c.acts[ix].pseudo = true;
         }

@@ -130,10 +130,11 @@ pub(crate) fn first_action(
 
 /// Applies all orderings: edges first, then what follows from them.
 pub(crate) fn apply_all(c: &mut Cluster) {
-    let all = std::mem::take(&mut c.orderings);
+    let mut all = std::mem::take(&mut c.orderings);
     for ordering in &all {
         apply_one(c, ordering);
     }
+    let mut extras = Vec::new();
     let migratable = c.rscs.iter().any(|r| r.migratable);
     for ordering in all.iter().filter(|_| migratable) {
         for extra in for_migrations(c, ordering) {
@@ -143,9 +144,11 @@ pub(crate) fn apply_all(c: &mut Cluster) {
             };
             if exists(c, &extra.first) && exists(c, &extra.then) {
                 apply_one(c, &extra);
+                extras.push(extra);
             }
         }
     }
+    all.append(&mut extras);
     c.orderings = all;
     let mut updater = Updater::default();
     updater.block_all_dependents(c);

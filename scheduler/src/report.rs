@@ -132,7 +132,10 @@ struct Change<'c> {
 }
 
 fn on_node(c: &Cluster, rsc: RscIx, task: Task, node: Option<NodeIx>) -> Option<ActIx> {
-    actions_for(c, rsc, task, 0).find(|ix| node.is_none() || c.acts[*ix].node == node)
+    actions_for(c, rsc, task, 0).find(|ix| {
+        let at = c.acts[*ix].node;
+        node.is_none() || at.is_none() || at == node
+    })
 }
 
 fn primitive(c: &mut Cluster, rsc: RscIx, out: &mut Vec<Planned>) {

@@ -822,3 +822,136 @@ fn nothing_is_asked_of_a_node_that_is_unclean() {
     assert!(cancels(0));
     assert!(!cancels(1), "a failed stop leaves the node unclean");
 }
+
+#[test]
+fn what_needs_nothing_restarts_without_a_reason() {
+    let planned = |requires: &str| {
+        let resources = format!(
+            r#"<primitive id="rsc1" {DUMMY}><meta_attributes id="m"><nvpair id="r" name="requires" value="{requires}"/></meta_attributes></primitive>"#
+        );
+        Small {
+            options: &[("stonith-enabled", "false")],
+            nodes: &["node1"],
+            resources: &resources,
+            status: &[("node1", history("rsc1", DUMMY, "start", 0, ""))],
+            ..Small::default()
+        }
+        .planned()
+    };
+    assert_eq!(planned("nothing"), ["Restart rsc1 ( node1 )"]);
+    assert_eq!(
+        planned("quorum"),
+        ["Restart rsc1 ( node1 ) due to resource definition change"]
+    );
+}
+
+#[test]
+fn what_cannot_start_is_not_promoted_either() {
+    let resources = format!(
+        r#"<clone id="c"><meta_attributes id="m"><nvpair id="p" name="promotable" value="true"/></meta_attributes><primitive id="rsc1" {STATEFUL}/></clone>"#
+    );
+    let small = Small {
+        options: &[("stonith-enabled", "false")],
+        nodes: &["node1"],
+        resources: &resources,
+        status: &[(
+            "node1",
+            r#"<nvpair id="s" name="master-rsc1" value="10"/>|"#.to_owned(),
+        )],
+        ..Small::default()
+    };
+    let mut cib = small.cib();
+    cib.set_attr("have-quorum", "0");
+    let lines = scheduler::run(&cib, NOW_S, false).transition_summary;
+    let line = lines.first().map_or("", String::as_str);
+    // Why it does not start is not why it is not promoted.
+    assert!(line.starts_with("Promote "), "{lines:?}");
+    assert!(line.ends_with(") blocked"), "{lines:?}");
+}
+
+#[test]
+fn a_group_chooses_by_the_wishes_of_its_last_member() {
+    let resources = format!(
+        r#"<group id="g"><primitive id="a" {DUMMY}/><primitive id="z" {DUMMY}/></group><primitive id="b" {DUMMY}/>"#
+    );
+    let small = Small {
+        options: &[
+            ("stonith-enabled", "false"),
+            ("placement-strategy", "utilization"),
+        ],
+        nodes: &["node1", "node2"],
+        resources: &resources,
+        constraints: r#"<rsc_location id="k" rsc="a" node="node1" score="-INFINITY"/><rsc_location id="l" rsc="g" node="node2" score="-INFINITY"/>"#,
+        status: &[(
+            "node1",
+            history("a", DUMMY, "start", 0, &digest()) + &history("b", DUMMY, "start", 0, ""),
+        )],
+        ..Small::default()
+    };
+    // Where the group itself may be does not count: it comes first, as it was configured.
+    assert_eq!(
+        small.planned(),
+        [
+            "Stop a ( node1 ) due to node availability",
+            "Restart b ( node1 ) due to resource definition change"
+        ]
+    );
+}
+
+#[test]
+fn what_migrates_waits_for_the_probe_of_what_has_to_stop_before() {
+    let resources = format!(
+        r#"<group id="g"><primitive id="a" {DUMMY}><meta_attributes id="m"><nvpair id="y" name="allow-migrate" value="true"/></meta_attributes></primitive><primitive id="b" {DUMMY}/></group>"#
+    );
+    let running = |id: &str| history(id, DUMMY, "start", 0, &digest());
+    let small = Small {
+        options: &[("stonith-enabled", "false")],
+        nodes: &["node1", "node2"],
+        resources: &resources,
+        constraints: r#"<rsc_location id="l" rsc="g" node="node1" score="INFINITY"/>"#,
+        status: &[("node2", running("a") + &running("b"))],
+        ..Small::default()
+    };
+    let text = graph(&small, "");
+    let migrate = text.split("<synapse").find(|s| {
+        let action = s.split("<inputs").next().unwrap_or_default();
+        action.contains(r#"operation_key="a_migrate_to_0""#)
+    });
+    let inputs = migrate
+        .and_then(|s| s.split("<inputs").nth(1))
+        .unwrap_or_default();
+    assert!(
+        inputs.contains(r#"operation_key="b_monitor_0" on_node="node1""#),
+        "{text}"
+    );
+}
+
+#[test]
+fn stops_are_told_first_of_those_that_fencing_implies() {
+    let resources = format!(
+        r#"<primitive id="dev" class="stonith" type="fence_xvm"/><clone id="c"><meta_attributes id="m"><nvpair id="n" name="notify" value="true"/></meta_attributes><primitive id="a" {DUMMY}/></clone>"#
+    );
+    let small = Small {
+        nodes: &["node1", "node2"],
+        resources: &resources,
+        constraints: r#"<rsc_location id="l" rsc="c" node="node1" score="-INFINITY"/>"#,
+        status: &[
+            ("node1", history("a", DUMMY, "start", 0, &digest())),
+            ("node2", history("a", DUMMY, "stop", 1, &digest())),
+        ],
+        ..Small::default()
+    };
+    let text = graph(&small, "");
+    let stop = text.split("<synapse").find_map(|s| {
+        let action = s.split("<inputs").next()?;
+        let stops = action.contains(r#"operation_key="a_stop_0""#);
+        let real = stops && action.contains("<rsc_op");
+        real.then_some(action)
+    });
+    let stop = stop.unwrap_or_default();
+    assert!(stop.contains(r#"notify_stop_uname="node2""#), "{text}");
+    assert!(
+        stop.contains(r#"notify_active_uname="node1 node2""#),
+        "{text}"
+    );
+}

@@ -39,6 +39,17 @@ pub(crate) fn explain(document: &str, ours: &mut Said, peer: &mut Said) -> Vec<&
             "a reason begins with a capital: Not installed",
             &mut met,
         );
+        reword(
+            peer,
+            ours,
+            |line| {
+                let (change, stop) = line.split_once(" due to unrunnable ")?;
+                stop.ends_with(" stop")
+                    .then(|| format!("{change} due to unmigrateable {stop}"))
+            },
+            "what cannot migrate since another has to stop is told so",
+            &mut met,
+        );
     }
     if let (Some(ours), Some(peer)) = (ours.get_mut(&Part::Graph), peer.get_mut(&Part::Graph)) {
         fencing_attributes(document, peer, ours, &mut met);
@@ -261,6 +272,19 @@ mod tests {
         );
         assert_eq!(explain("<cib/>", &mut ours, &mut peer).len(), 1);
         assert_eq!(ours, peer);
+    }
+
+    #[test]
+    fn what_cannot_migrate_is_another_word() {
+        let say = |how: &str| format!("* Move r ( a -> b ) due to {how} s stop");
+        let (old, new) = (say("unrunnable"), say("unmigrateable"));
+        let met = |ours: &str, peer: &str| {
+            let mut peer = said(Part::Summary, &[peer]);
+            explain("<cib/>", &mut said(Part::Summary, &[ours]), &mut peer).len()
+        };
+        assert_eq!(met(&new, &old), 1);
+        assert_eq!(met(&old, &new), 0);
+        assert_eq!(met(&new, &old.replace("stop", "start")), 0);
     }
 
     #[test]
