@@ -364,7 +364,8 @@ fn push(
     real: Option<ActIx>,
 ) {
     // Also of what stops and was to be promoted.
-    let need_role = change.from > Role::Started || c.rscs[rsc].next_role > Role::Started;
+    let to_be_promoted = c.rscs[rsc].next_role == Role::Promoted;
+    let need_role = change.from > Role::Started || change.to > Role::Started || to_be_promoted;
     let (from, to) = (change.from.text(), change.to.text());
     let name = |node: Option<NodeIx>| node.map_or("", |n| c.nodes[n].name.as_str());
     let (origin, target) = (name(change.origin), name(change.target));

@@ -9,6 +9,8 @@ mod listed;
 use super::compare::{Part, Said, difference};
 use cib::Element;
 
+const CAPITAL: &str = "a reason begins with a capital: Not installed";
+
 /// Takes known changes out of what both say. The names of those that were met.
 pub(crate) fn explain(document: &str, ours: &mut Said, peer: &mut Said) -> Vec<&'static str> {
     let mut met = Vec::new();
@@ -26,7 +28,7 @@ pub(crate) fn explain(document: &str, ours: &mut Said, peer: &mut Said) -> Vec<&
                 line.contains("(not installed)")
                     .then(|| line.replace("(not i", "(Not i"))
             },
-            "a reason begins with a capital: Not installed",
+            CAPITAL,
             &mut met,
         );
         reword(
@@ -36,7 +38,7 @@ pub(crate) fn explain(document: &str, ours: &mut Said, peer: &mut Said) -> Vec<&
                 line.contains("Stopped (not installed):")
                     .then(|| line.replace("(not i", "(Not i"))
             },
-            "a reason begins with a capital: Not installed",
+            CAPITAL,
             &mut met,
         );
         reword(
@@ -156,9 +158,14 @@ fn flags(ours: &mut [String], peer: &mut [String], met: &mut Vec<&'static str>) 
             continue;
         }
         let plain = with_sorted_flags(line);
-        let Some(theirs) = peer.iter_mut().find(|l| with_sorted_flags(l) == plain) else {
+        // The two changes may meet in one line.
+        let reads = |l: &String| with_sorted_flags(&l.replace("(not i", "(Not i")) == plain;
+        let Some(theirs) = peer.iter_mut().find(|l| reads(l)) else {
             continue;
         };
+        if theirs.contains("(not i") {
+            met.push(CAPITAL);
+        }
         theirs.clone_from(&plain);
         *line = plain;
         met.push("maintenance mode is shown as such, not as unmanaged");
@@ -285,6 +292,16 @@ mod tests {
         assert_eq!(met(&new, &old), 1);
         assert_eq!(met(&old, &new), 0);
         assert_eq!(met(&new, &old.replace("stop", "start")), 0);
+    }
+
+    #[test]
+    fn two_changes_in_one_line() {
+        let mut peer = vec!["* r (a:b): Stopped (not installed) (unmanaged)".to_owned()];
+        let mut ours = vec!["* r (a:b): Stopped (Not installed) (maintenance)".to_owned()];
+        let mut met = Vec::new();
+        flags(&mut ours, &mut peer, &mut met);
+        assert_eq!(ours, peer);
+        assert_eq!(met.len(), 2);
     }
 
     #[test]
