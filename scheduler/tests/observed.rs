@@ -596,18 +596,6 @@ fn a_stop_without_a_reason_of_its_own_has_that_of_the_start_that_cannot_be() {
     );
 }
 
-/// The graph by the rules of an earlier version.
-fn graph(small: &Small, earlier: &str) -> String {
-    let rules = scheduler::Earlier::default().and(earlier);
-    let asked = scheduler::Asked {
-        earlier: rules.unwrap_or_default(),
-        ..scheduler::Asked::default()
-    };
-    scheduler::run_with(&small.cib(), NOW_S, asked)
-        .graph
-        .to_xml(1)
-}
-
 fn active_on_two(nodes: &'static [&'static str], resources: &str) -> Small<'static> {
     let resources = format!(
         r#"<primitive id="a" {DUMMY}><meta_attributes id="m"><nvpair id="u" name="multiple-active" value="stop_unexpected"/></meta_attributes>{resources}</primitive>"#
@@ -630,7 +618,7 @@ fn what_leaves_several_nodes_for_another_is_started_there() {
     let real = |text: &str| {
         text.contains(r#"operation="start" operation_key="a_start_0" on_node="node2""#)
     };
-    let (now, before) = (graph(&small, ""), graph(&small, "expected-anywhere"));
+    let (now, before) = (small.graph(""), small.graph("expected-anywhere"));
     assert!(real(&now), "{now}");
     assert!(!real(&before), "{before}");
 }
@@ -652,7 +640,7 @@ fn a_monitor_goes_with_the_start_of_what_is_unmanaged_and_active_twice() {
         ..active_on_two(&["node1", "node2"], monitor)
     };
     // To be fenced, and nothing to fence with: nobody is stopped.
-    let text = graph(&small, "");
+    let text = small.graph("");
     assert!(
         text.contains(r#"operation_key="a_monitor_10000""#),
         "{text}"
@@ -675,8 +663,8 @@ fn an_earlier_rule_holds_for_failures_on_record() {
         ..Small::default()
     };
     let told = r#"CRM_meta_on_fail="standby""#;
-    assert!(!graph(&small, "").contains(told));
-    assert!(graph(&small, "on-fail-as-it-stands").contains(told));
+    assert!(!small.graph("").contains(told));
+    assert!(small.graph("on-fail-as-it-stands").contains(told));
 }
 
 #[test]
@@ -705,8 +693,8 @@ fn instances_that_stop_follow_the_next_that_stops_or_all() {
         step.map_or(0, |s| s.matches(r#"operation_key="a_stop_0""#).count() - 1)
     };
     let first = r#"internal_operation_key="a:0_stop_0""#;
-    assert_eq!(waits(&graph(&small, ""), first), 2);
-    assert_eq!(waits(&graph(&small, "next-instance"), first), 1);
+    assert_eq!(waits(&small.graph(""), first), 2);
+    assert_eq!(waits(&small.graph("next-instance"), first), 1);
 }
 
 #[test]
@@ -743,7 +731,7 @@ fn what_a_clone_has_to_do_follows_from_its_instances_to_the_end() {
         ],
         ..Small::default()
     };
-    let text = graph(&small, "group-gaps");
+    let text = small.graph("group-gaps");
     assert!(
         text.contains(r#"operation="stopped" operation_key="c_stopped_0""#),
         "{text}"
@@ -817,7 +805,7 @@ fn nothing_is_asked_of_a_node_that_is_unclean() {
             )],
             ..Small::default()
         };
-        graph(&small, "").contains(r#"operation="cancel""#)
+        small.graph("").contains(r#"operation="cancel""#)
     };
     assert!(cancels(0));
     assert!(!cancels(1), "a failed stop leaves the node unclean");

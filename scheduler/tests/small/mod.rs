@@ -91,6 +91,17 @@ impl Small<'_> {
         scheduler::run_with(&self.cib(), NOW_S, asked).scores
     }
 
+    /// The graph by the rules of an earlier version.
+    pub(crate) fn graph(&self, earlier: &str) -> String {
+        let rules = Earlier::default().and(earlier);
+        let asked = scheduler::Asked {
+            earlier: rules.unwrap_or_default(),
+            ..scheduler::Asked::default()
+        };
+        let run = scheduler::run_with(&self.cib(), NOW_S, asked);
+        run.graph.to_xml(1)
+    }
+
     pub(crate) fn planned(&self) -> Vec<String> {
         let lines = scheduler::run(&self.cib(), NOW_S, false).transition_summary;
         let folded = lines
