@@ -312,7 +312,7 @@ fn group_as_dependent(c: &mut Cluster, group: RscIx, primary: RscIx, ix: usize) 
             let before = c.rscs[*first].promotion_priority;
             apply(c, *first, primary, ix, true);
             let delta = c.rscs[*first].promotion_priority.saturating_sub(before);
-            if delta != 0 {
+            if delta != 0 && !c.earlier.groups_unranked {
                 let r = &mut c.rscs[group];
                 r.promotion_priority = score::add(r.promotion_priority, delta);
             }
@@ -630,13 +630,16 @@ fn promotable_to_scores(c: &mut Cluster, dependent: RscIx, clone: RscIx, ix: usi
     c.rscs[dependent].allowed = table;
 }
 
-/// Score of the node an instance was put on.
+/// Score of the node an instance was put on. Where nobody put it, its own scores did not count.
 fn first_score(c: &Cluster, instance: RscIx, node: NodeIx) -> i32 {
     let holder = c.rscs[instance]
         .children
         .first()
         .copied()
         .unwrap_or(instance);
+    if !c.rscs[holder].managed {
+        return c.worth(node);
+    }
     c.rscs[holder].allowed.get(node).map_or(0, |e| e.score)
 }
 

@@ -68,4 +68,6 @@ earlier! {
     promoted_without = "promoted-without",
     /// What promoted instances must be with counts for the order in which they are promoted, too.
     primaries_twice = "primaries-twice",
+    /// What instances of a group are to be with in a role does not count for which of them are promoted.
+    groups_unranked = "groups-unranked",
 }

@@ -796,3 +796,68 @@ fn what_is_blocked_names_the_instance_that_cannot_start() {
         "{planned:?}"
     );
 }
+
+#[test]
+fn who_may_be_asked_alone_is_so_whatever_the_role() {
+    let scores = |constraint: &str| {
+        let small = Small {
+            options: &[("stonith-enabled", "false")],
+            nodes: &["node1", "node2"],
+            resources: &format!(r#"<primitive id="a" {STATEFUL}/>"#),
+            constraints: constraint,
+            ..Small::default()
+        };
+        small.scores("a", &[])
+    };
+    let of_role = |role: &str| {
+        format!(
+            r#"<rsc_location id="l" rsc="a" node="node1" score="5"{role} resource-discovery="exclusive"/>"#
+        )
+    };
+    assert_eq!(scores(&of_role("")), ["5", "-INFINITY"]);
+    // The node is named for another role, or none is named at all: nowhere may it be then.
+    let nowhere = ["-INFINITY", "-INFINITY"];
+    assert_eq!(scores(&of_role(r#" role="Promoted""#)), nowhere);
+    let no_node = r##"<rsc_location id="l" rsc="a" resource-discovery="exclusive"><rule id="r" score="5"><expression id="e" attribute="#uname" operation="eq" value="nobody"/></rule></rsc_location>"##;
+    assert_eq!(scores(no_node), nowhere);
+}
+
+#[test]
+fn a_ticket_whose_loss_stops_stops_in_any_role() {
+    let small = Small {
+        options: &[("stonith-enabled", "false")],
+        nodes: &["node1"],
+        resources: &promotable("", ""),
+        constraints: r#"<rsc_ticket id="t" rsc="c" rsc-role="Promoted" ticket="t1" loss-policy="stop"/>"#,
+        status: &[("node1", history("rsc1", STATEFUL, "start", 0, &digest()))],
+        ..Small::default()
+    };
+    assert_eq!(
+        small.planned(),
+        ["Stop rsc1:0 ( Unpromoted node1 ) due to node availability"]
+    );
+}
+
+#[test]
+fn a_fence_device_that_was_removed_is_one() {
+    let small = Small {
+        nodes: &["node1"],
+        resources: &format!(r#"<primitive id="a" {DUMMY}/>"#),
+        status: &[(
+            "node1",
+            history(
+                "fencing",
+                r#"class="stonith" type="fence_xvm""#,
+                "start",
+                0,
+                &digest(),
+            ),
+        )],
+        ..Small::default()
+    };
+    assert!(
+        small.planned().iter().any(|l| l == "Start a ( node1 )"),
+        "{:?}",
+        small.planned()
+    );
+}

@@ -3,7 +3,7 @@
 
 mod small;
 
-use small::{DUMMY, STATEFUL, Small, history, in_both};
+use small::{DUMMY, STATEFUL, Small, digest, history, in_both};
 
 #[test]
 fn a_place_is_left_to_whom_has_no_other() {
@@ -187,4 +187,42 @@ fn what_is_to_be_promoted_beside_something_is_not_without_it() {
     let score = |of: &str| Some(format!("s:0 promotion score on node1: {of}"));
     assert_eq!(promotion(&[]), score("-INFINITY"));
     assert_eq!(promotion(&["promoted-without"]), score("-1"));
+}
+
+#[test]
+fn what_nobody_placed_brings_no_score_to_what_goes_with_it() {
+    let small = Small {
+        options: &[("stonith-enabled", "false")],
+        nodes: &["node1"],
+        resources: &format!(
+            r#"<primitive id="a" {DUMMY}/><clone id="c"><meta_attributes id="m"><nvpair id="p" name="promotable" value="true"/><nvpair id="u" name="is-managed" value="false"/></meta_attributes><primitive id="s" {STATEFUL}/></clone>"#
+        ),
+        constraints: r#"<rsc_colocation id="k" rsc="a" with-rsc="c" with-rsc-role="Promoted" score="INFINITY"/>"#,
+        status: &[("node1", history("s", STATEFUL, "promote", 0, &digest()))],
+        ..Small::default()
+    };
+    assert_eq!(small.scores("s:0", &[]), ["INFINITY"]);
+    assert_eq!(small.scores("a", &[]), ["0"]);
+}
+
+#[test]
+fn what_promoted_groups_are_to_be_with_counts_for_which_are_promoted() {
+    let small = Small {
+        options: &[("stonith-enabled", "false")],
+        nodes: &["node1"],
+        resources: &format!(
+            r#"<primitive id="a" {DUMMY}/><clone id="c"><meta_attributes id="m"><nvpair id="p" name="promotable" value="true"/></meta_attributes><group id="g"><primitive id="s" {STATEFUL}/></group></clone>"#
+        ),
+        constraints: r#"<rsc_colocation id="k" rsc="c" rsc-role="Promoted" with-rsc="a" score="-100"/>"#,
+        ..Small::default()
+    };
+    let promotion = |earlier: &[&str]| {
+        let shown = small.all_scores(earlier);
+        shown
+            .into_iter()
+            .find(|l| l.starts_with("g:0 promotion score"))
+    };
+    let score = |of: &str| Some(format!("g:0 promotion score on node1: {of}"));
+    assert_eq!(promotion(&[]), score("-101"));
+    assert_eq!(promotion(&["groups-unranked"]), score("-1"));
 }

@@ -82,6 +82,10 @@ pub(super) const RULES: &[Rule] = &[
         name: "primaries-twice",
         change: "what promoted instances are to be with counts once for which are promoted",
     },
+    Rule {
+        name: "groups-unranked",
+        change: "what promoted groups are to be with counts for which are promoted",
+    },
 ];
 
 /// Asks for rules.
