@@ -226,3 +226,70 @@ fn what_promoted_groups_are_to_be_with_counts_for_which_are_promoted() {
     assert_eq!(promotion(&[]), score("-101"));
     assert_eq!(promotion(&["groups-unranked"]), score("-1"));
 }
+
+fn needing(id: &str, cpu: u8) -> String {
+    format!(
+        r#"<primitive id="{id}" {DUMMY}><utilization id="u-{id}"><nvpair id="v-{id}" name="cpu" value="{cpu}"/></utilization></primitive>"#
+    )
+}
+
+#[test]
+fn where_a_resource_goes_there_is_room_for_an_instance_of_each_clone_that_must_be_with_it() {
+    let group = format!(
+        r#"<group id="g">{}{}</group>"#,
+        needing("d", 1),
+        needing("e", 2)
+    );
+    let clone = |id: &str, inside: &str| format!(r#"<clone id="{id}">{inside}</clone>"#);
+    let clones = clone("c1", &needing("b", 1)) + &clone("c2", &group);
+    let place = |cpu: u8| {
+        let small = Small {
+            options: &[
+                ("stonith-enabled", "false"),
+                ("placement-strategy", "minimal"),
+            ],
+            nodes: &["node1", "node2"],
+            node_attributes: &format!(
+                r#"<utilization id="n"><nvpair id="o" name="cpu" value="{cpu}"/></utilization>"#
+            ),
+            resources: &(needing("x", 1) + &needing("a", 1) + &clones),
+            constraints: &(with(&[("c1", "a", "INFINITY"), ("c2", "c1", "INFINITY")])
+                + r#"<rsc_location id="l" rsc="x" node="node1" score="INFINITY"/>"#),
+            ..Small::default()
+        };
+        let planned = small.planned();
+        planned.into_iter().find(|l| l.starts_with("Start a "))
+    };
+    // Five are needed, and one of node1 is taken.
+    assert_eq!(place(5).as_deref(), Some("Start a ( node2 )"));
+    assert_eq!(place(6).as_deref(), Some("Start a ( node1 )"));
+}
+
+#[test]
+fn what_of_a_group_counts_for_the_order_is_what_its_last_member_thinks() {
+    let ban = |rsc: &str, node: &str| {
+        format!(r#"<rsc_location id="l-{rsc}" rsc="{rsc}" node="{node}" score="-INFINITY"/>"#)
+    };
+    let small = Small {
+        options: &[
+            ("stonith-enabled", "false"),
+            ("placement-strategy", "utilization"),
+        ],
+        nodes: &["node1", "node2"],
+        resources: &(needing("a", 1)
+            + &format!(
+                r#"<group id="g">{}{}</group>"#,
+                needing("b", 1),
+                needing("d", 1)
+            )),
+        constraints: &(ban("a", "node2") + &ban("b", "node1") + &ban("g", "node2")),
+        ..Small::default()
+    };
+    let scores = small.all_scores(&[]);
+    assert!(
+        scores
+            .first()
+            .is_some_and(|l| l.starts_with("pcmk__group_assign: g ")),
+        "{scores:?}"
+    );
+}
