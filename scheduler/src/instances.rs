@@ -109,6 +109,8 @@ fn assign_early(
     left: u32,
 ) -> bool {
     if c.rscs[instance].allowed.get(here).is_none() || !available(c, instance, here, true, false) {
+        // 2.1.5 took that for a try.
+        c.rscs[instance].tried = c.earlier.one_try;
         return false;
     }
     let (saved, mark) = (tables(c, instance), record::mark(c));
@@ -261,7 +263,7 @@ pub(crate) fn compare(c: &mut Cluster, a: RscIx, b: RscIx) -> Ordering {
         return match (here_a, here_b) {
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
-            _ => number(c, a).cmp(&number(c, b)),
+            _ => Ordering::Equal,
         };
     };
     let run = |c: &Cluster, node: NodeIx| c.can_run(node);

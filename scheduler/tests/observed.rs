@@ -861,3 +861,50 @@ fn a_fence_device_that_was_removed_is_one() {
         small.planned()
     );
 }
+
+#[test]
+fn a_demotion_fails_as_what_watches_the_promoted_resource() {
+    let planned = |on_fail: &str| {
+        let monitor = format!(
+            r#"<operations><op id="w" name="monitor" interval="10s" role="Promoted" on-fail="{on_fail}"/></operations>"#
+        );
+        let small = Small {
+            options: &[("stonith-enabled", "false")],
+            nodes: &["node1"],
+            resources: &promotable("", &monitor),
+            status: &[("node1", history("rsc1", STATEFUL, "demote", 1, &digest()))],
+            ..Small::default()
+        };
+        small.planned()
+    };
+    assert!(planned("ignore").is_empty());
+    assert_eq!(planned("restart"), ["Recover rsc1:0 ( Unpromoted node1 )"]);
+}
+
+#[test]
+fn of_instances_without_a_place_none_comes_first() {
+    let clone = |id: &str, more: &str| {
+        format!(r#"<clone id="c{id}">{more}<primitive id="{id}" {STATEFUL}/></clone>"#)
+    };
+    let promotable = r#"<meta_attributes id="m"><nvpair id="p" name="promotable" value="true"/></meta_attributes>"#;
+    let at = |node: &'static str| (node, history("a", STATEFUL, "start", 0, &digest()));
+    let small = Small {
+        options: &[
+            ("stonith-enabled", "false"),
+            ("symmetric-cluster", "false"),
+            ("enable-startup-probes", "false"),
+        ],
+        nodes: &["node1", "node2"],
+        resources: &(clone("b", "") + &clone("a", promotable)),
+        constraints: r#"<rsc_location id="l" rsc="ca" node="node2" score="50"/><rsc_colocation id="k" rsc="ca" with-rsc="cb" score="INFINITY"/>"#,
+        status: &[at("node1"), at("node2")],
+        ..Small::default()
+    };
+    // The one that might have stayed was seen to first, and is still the first when both have no place.
+    let order: Vec<String> = small
+        .planned()
+        .iter()
+        .filter_map(|l| l.split_whitespace().nth(1).map(str::to_owned))
+        .collect();
+    assert_eq!(order, ["a:1", "a:0"]);
+}

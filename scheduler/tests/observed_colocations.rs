@@ -293,3 +293,63 @@ fn what_of_a_group_counts_for_the_order_is_what_its_last_member_thinks() {
         "{scores:?}"
     );
 }
+
+#[test]
+fn only_what_is_apart_in_a_role_minds_it() {
+    let small = Small {
+        options: &[("stonith-enabled", "false")],
+        nodes: &["node1", "node2"],
+        resources: &format!(r#"<primitive id="r" {STATEFUL}/><primitive id="q" {DUMMY}/>"#),
+        constraints: r#"<rsc_colocation id="k" rsc="q" with-rsc="r" with-rsc-role="Unpromoted" score="-20"/>"#,
+        // It failed to be promoted, so it will be unpromoted.
+        status: &[("node1", history("r", STATEFUL, "promote", 1, &digest()))],
+        ..Small::default()
+    };
+    assert_eq!(small.scores("q", &[]), ["-20", "0"]);
+    assert_eq!(small.scores("q", &["apart-in-any-role"]), ["0", "0"]);
+}
+
+#[test]
+fn where_a_promoted_instance_is_that_something_was_never_to_be_near_no_score_is_told() {
+    let small = Small {
+        options: &[("stonith-enabled", "false"), ("symmetric-cluster", "false")],
+        nodes: &["node1", "node2"],
+        resources: &format!(
+            r#"<primitive id="a" {DUMMY}/><clone id="c"><meta_attributes id="m"><nvpair id="p" name="promotable" value="true"/></meta_attributes><primitive id="s" {STATEFUL}/></clone>"#
+        ),
+        constraints: r#"<rsc_location id="l" rsc="a" node="node2" score="5"/><rsc_location id="n" rsc="c" node="node1" score="5"/><rsc_colocation id="k" rsc="a" with-rsc="c" with-rsc-role="Promoted" score="INFINITY"/>"#,
+        status: &[(
+            "node1",
+            r#"<nvpair id="s" name="master-s" value="10"/>|"#.to_owned(),
+        )],
+        ..Small::default()
+    };
+    assert_eq!(small.scores("a", &[]), ["-INFINITY"]);
+    let both = ["-INFINITY", "-INFINITY"];
+    assert_eq!(small.scores("a", &["told-beside-promoted"]), both);
+}
+
+#[test]
+fn a_wish_from_further_on_may_not_leave_no_node() {
+    let clone = |id: &str, more: &str| {
+        format!(r#"<clone id="c{id}">{more}<primitive id="{id}" {STATEFUL}/></clone>"#)
+    };
+    let promotable = r#"<meta_attributes id="m"><nvpair id="p" name="promotable" value="true"/></meta_attributes>"#;
+    let b = history("b", STATEFUL, "start", 0, &digest());
+    let score = r#"<nvpair id="s" name="master-a" value="10"/>|"#;
+    let small = Small {
+        options: &[("stonith-enabled", "false")],
+        nodes: &["node1", "node2", "node3"],
+        resources: &(primitives("x") + &clone("a", promotable) + &clone("b", "")),
+        constraints: &(with(&[("ca", "x", "-INFINITY"), ("cb", "x", "INFINITY")])
+            + r#"<rsc_location id="n" rsc="x" node="node3" score="10"/>"#),
+        status: &[("node1", format!("{score}{b}")), ("node2", b.clone())],
+        ..Small::default()
+    };
+    // That some instance is to be promoted on node1 does not put the one there last.
+    let planned = small.planned();
+    assert!(
+        planned.iter().any(|l| l == "Move b:0 ( node1 -> node3 )"),
+        "{planned:?}"
+    );
+}
