@@ -490,7 +490,9 @@ fn on_failure(
     interval_ms: u32,
 ) -> (OnFail, Option<Role>) {
     let fencing = c.options.fencing;
-    let asked = meta.get("on-fail").map(String::as_str);
+    let inherited = promoted_on_fail(c, rsc).filter(|_| name == "demote");
+    let asked = meta.get("on-fail").or(inherited.as_ref());
+    let asked = asked.map(String::as_str);
     let role = meta.get("role").and_then(|r| Role::parse(r));
     let demotes = match name {
         "promote" | "demote" => true,
@@ -543,6 +545,17 @@ fn on_failure(
         _ => role,
     };
     (on_fail, fail_role)
+}
+
+/// A demotion fails as what watches the promoted resource does, unless that would demote it.
+fn promoted_on_fail(c: &Cluster, rsc: RscIx) -> Option<String> {
+    let ops = c.rscs[rsc].ops.iter();
+    let watch = |op: &&OpDef| op.enabled && op.name == "monitor" && op.interval_ms > 0;
+    ops.filter(watch)
+        .filter(|op| op.role == Some(Role::Promoted))
+        .filter_map(|op| op.xml.attr("on-fail"))
+        .find(|on_fail| *on_fail != "demote")
+        .map(str::to_owned)
 }
 
 fn default_on_fail(c: &Cluster, rsc: RscIx, name: &str, interval_ms: u32) -> OnFail {

@@ -729,30 +729,3 @@ fn show_one(c: &mut Cluster, rsc: RscIx, by: &str) {
     }
     record::shown(c, rsc, by);
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::cmp::Ordering;
-
-    #[test]
-    fn what_has_no_right_order_is_sorted_all_the_same() {
-        // Each is better than the next of the other two kinds, and they go round.
-        let round = |a: NodeIx, b: NodeIx| match (a + 3 - b % 3) % 3 {
-            0 => Ordering::Equal,
-            1 => Ordering::Less,
-            _ => Ordering::Greater,
-        };
-        let mut nodes: Vec<NodeIx> = (0..100).map(|at| at * 37 % 100).collect();
-        merge_sort(&mut nodes, &round);
-        nodes.sort_unstable();
-        assert!(nodes.into_iter().eq(0..100));
-    }
-
-    #[test]
-    fn equals_stay_in_their_order() {
-        let mut nodes = vec![7, 3, 17, 13, 5, 23, 1];
-        merge_sort(&mut nodes, &|a, b| (a % 10).cmp(&(b % 10)));
-        assert_eq!(nodes, [1, 3, 13, 23, 5, 7, 17]);
-    }
-}

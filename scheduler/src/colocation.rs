@@ -322,7 +322,7 @@ fn group_as_dependent(c: &mut Cluster, group: RscIx, primary: RscIx, ix: usize) 
             let before = c.rscs[*first].promotion_priority;
             apply(c, *first, primary, ix, true);
             let delta = c.rscs[*first].promotion_priority.saturating_sub(before);
-            if delta != 0 {
+            if delta != 0 && !c.earlier.groups_unranked {
                 let r = &mut c.rscs[group];
                 r.promotion_priority = score::add(r.promotion_priority, delta);
             }
@@ -401,7 +401,13 @@ pub(crate) fn affects(
         return Affects::Nothing;
     }
     if c.earlier.apart_in_any_role && col.score < 0 {
-        return Affects::Location;
+        // Just where the role is the one that is named 2.1.5 minded nothing.
+        let is = |role: Role, rsc| role != Role::Unknown && role == c.state(role_of(c, rsc), false);
+        let named = is(col.dependent_role, dependent) || is(col.primary_role, primary);
+        return match named {
+            true => Affects::Nothing,
+            false => Affects::Location,
+        };
     }
     if col.dependent_role != Role::Unknown && col.dependent_role != c.state(role_rsc, false) {
         return Affects::Nothing;
@@ -559,7 +565,11 @@ pub(crate) fn keep_to(
             entry.score = -INFINITY;
         }
     }
-    // Where the primary is and the dependent was never to be, it is not to be either; that is told.
+    tell_of(c, dependent, nodes);
+}
+
+/// Where a primary is and its dependent was never to be, it is not to be either; that is told.
+fn tell_of(c: &mut Cluster, dependent: RscIx, nodes: &[NodeIx]) {
     for node in nodes {
         if c.rscs[dependent].allowed.get(*node).is_none() {
             c.rscs[dependent].allowed.entry(*node, -INFINITY);
@@ -638,15 +648,21 @@ fn promotable_to_scores(c: &mut Cluster, dependent: RscIx, clone: RscIx, ix: usi
         }
     }
     c.rscs[dependent].allowed = table;
+    if c.earlier.told_beside_promoted {
+        tell_of(c, dependent, &chosen);
+    }
 }
 
-/// Score of the node an instance was put on.
+/// Score of the node an instance was put on. Where nobody put it, its own scores did not count.
 fn first_score(c: &Cluster, instance: RscIx, node: NodeIx) -> i32 {
     let holder = c.rscs[instance]
         .children
         .first()
         .copied()
         .unwrap_or(instance);
+    if !c.rscs[holder].managed {
+        return c.worth(node);
+    }
     c.rscs[holder].allowed.get(node).map_or(0, |e| e.score)
 }
 
@@ -757,6 +773,11 @@ fn add_linked(
             return leave_out_wishes(c, target);
         }
         c.links_left -= 1;
+        // A wish from further on is none that may leave no node.
+        let select = Select {
+            active: true,
+            ..select
+        };
         add_wishes(c, rsc, target, table, Some(other), factor, select);
     }
 }

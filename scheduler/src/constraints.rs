@@ -290,6 +290,8 @@ fn add(
     discover: Discover,
     nodes: Vec<(usize, i32)>,
 ) {
+    // Whatever the role, and even if no rule holds anywhere: nodes that no such constraint names are out.
+    c.rscs[rsc].exclusive_probes |= discover == Discover::Exclusive;
     if nodes.is_empty() {
         return;
     }
@@ -569,7 +571,8 @@ fn apply_missing_ticket(c: &mut Cluster, rsc: RscIx, ix: usize, granted: bool) {
     }
     match loss {
         LossPolicy::Demote if role != Role::Promoted => ban_all(c, rsc),
-        LossPolicy::Stop if matches => ban_all(c, rsc),
+        // In whatever role it is.
+        LossPolicy::Stop => ban_all(c, rsc),
         LossPolicy::Fence if matches => {
             ban_all(c, rsc);
             for node in c.rscs[rsc].running_on.clone() {

@@ -36,7 +36,7 @@ earlier! {
     /// What a clone would like to be with, and what is to be with it, does not count for its instances: only what they
     /// must be with, and what is apart.
     instances_alone = "instances-alone",
-    /// What is to be apart is so in any role.
+    /// What is to be apart is so in any role but the one that is named.
     apart_in_any_role = "apart-in-any-role",
     /// Of a chain of colocations only the last one says how much a wish counts, the others whether it is for or
     /// against.
@@ -70,4 +70,8 @@ earlier! {
     primaries_twice = "primaries-twice",
     /// A group that cannot start keeps nothing from starting that must be with it, or with a member of it.
     lenient_groups = "lenient-groups",
+    /// What instances of a group are to be with in a role does not count for which of them are promoted.
+    groups_unranked = "groups-unranked",
+    /// Where a promoted instance is that its dependent was never to be near, its score is told, too.
+    told_beside_promoted = "told-beside-promoted",
 }

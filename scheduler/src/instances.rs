@@ -109,6 +109,8 @@ fn assign_early(
     left: u32,
 ) -> bool {
     if c.rscs[instance].allowed.get(here).is_none() || !available(c, instance, here, true, false) {
+        // 2.1.5 took that for a try.
+        c.rscs[instance].tried = c.earlier.one_try;
         return false;
     }
     let (saved, mark) = (tables(c, instance), record::mark(c));

@@ -158,18 +158,43 @@ fn colocated(c: &Cluster, rsc: RscIx, out: &mut Vec<RscIx>) {
         {
             continue;
         }
-        let parts = match c.rscs[peer].kind {
-            Kind::Primitive => vec![peer],
-            Kind::Group => c.rscs[peer].children.clone(),
-            _ => continue,
-        };
-        for part in parts {
-            if !out.contains(&part) {
-                out.push(part);
-                colocated(c, part, out);
+        // What is on one node only takes no room beside each instance.
+        if !this && c.rscs[rsc].kind == Kind::Clone && c.rscs[peer].kind != Kind::Clone {
+            continue;
+        }
+        match c.rscs[peer].kind {
+            Kind::Primitive => follow(c, peer, out),
+            Kind::Group => {
+                for member in c.rscs[peer].children.clone() {
+                    follow(c, member, out);
+                }
             }
+            Kind::Clone => follow_clone(c, peer, out),
+            Kind::Bundle => {}
         }
     }
+}
+
+fn follow(c: &Cluster, part: RscIx, out: &mut Vec<RscIx>) {
+    if !out.contains(&part) {
+        out.push(part);
+        colocated(c, part, out);
+    }
+}
+
+/// Of a clone one instance needs room there, the first one, if none of them is the reason to ask.
+fn follow_clone(c: &Cluster, clone: RscIx, out: &mut Vec<RscIx>) {
+    if out.contains(&clone) {
+        return;
+    }
+    let within = |part: &RscIx| c.clone_of(*part) == Some(clone);
+    let asked = out.iter().any(within);
+    out.push(clone);
+    let first = c.rscs[clone].children.first().copied();
+    if let Some(first) = first.filter(|_| !asked) {
+        out.extend(c.primitives(first));
+    }
+    colocated(c, clone, out);
 }
 
 /// Writes down the room of every node, when asked for.

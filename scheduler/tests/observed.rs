@@ -900,7 +900,7 @@ fn what_migrates_waits_for_the_probe_of_what_has_to_stop_before() {
         status: &[("node2", running("a") + &running("b"))],
         ..Small::default()
     };
-    let text = graph(&small, "");
+    let text = small.graph("");
     let migrate = text.split("<synapse").find(|s| {
         let action = s.split("<inputs").next().unwrap_or_default();
         action.contains(r#"operation_key="a_migrate_to_0""#)
@@ -929,7 +929,7 @@ fn stops_are_told_first_of_those_that_fencing_implies() {
         ],
         ..Small::default()
     };
-    let text = graph(&small, "");
+    let text = small.graph("");
     let stop = text.split("<synapse").find_map(|s| {
         let action = s.split("<inputs").next()?;
         let stops = action.contains(r#"operation_key="a_stop_0""#);
@@ -942,4 +942,116 @@ fn stops_are_told_first_of_those_that_fencing_implies() {
         stop.contains(r#"notify_active_uname="node1 node2""#),
         "{text}"
     );
+}
+
+#[test]
+fn who_may_be_asked_alone_is_so_whatever_the_role() {
+    let scores = |constraint: &str| {
+        let small = Small {
+            options: &[("stonith-enabled", "false")],
+            nodes: &["node1", "node2"],
+            resources: &format!(r#"<primitive id="a" {STATEFUL}/>"#),
+            constraints: constraint,
+            ..Small::default()
+        };
+        small.scores("a", &[])
+    };
+    let of_role = |role: &str| {
+        format!(
+            r#"<rsc_location id="l" rsc="a" node="node1" score="5"{role} resource-discovery="exclusive"/>"#
+        )
+    };
+    assert_eq!(scores(&of_role("")), ["5", "-INFINITY"]);
+    // The node is named for another role, or none is named at all: nowhere may it be then.
+    let nowhere = ["-INFINITY", "-INFINITY"];
+    assert_eq!(scores(&of_role(r#" role="Promoted""#)), nowhere);
+    let no_node = r##"<rsc_location id="l" rsc="a" resource-discovery="exclusive"><rule id="r" score="5"><expression id="e" attribute="#uname" operation="eq" value="nobody"/></rule></rsc_location>"##;
+    assert_eq!(scores(no_node), nowhere);
+}
+
+#[test]
+fn a_ticket_whose_loss_stops_stops_in_any_role() {
+    let small = Small {
+        options: &[("stonith-enabled", "false")],
+        nodes: &["node1"],
+        resources: &promotable("", ""),
+        constraints: r#"<rsc_ticket id="t" rsc="c" rsc-role="Promoted" ticket="t1" loss-policy="stop"/>"#,
+        status: &[("node1", history("rsc1", STATEFUL, "start", 0, &digest()))],
+        ..Small::default()
+    };
+    assert_eq!(
+        small.planned(),
+        ["Stop rsc1:0 ( Unpromoted node1 ) due to node availability"]
+    );
+}
+
+#[test]
+fn a_fence_device_that_was_removed_is_one() {
+    let small = Small {
+        nodes: &["node1"],
+        resources: &format!(r#"<primitive id="a" {DUMMY}/>"#),
+        status: &[(
+            "node1",
+            history(
+                "fencing",
+                r#"class="stonith" type="fence_xvm""#,
+                "start",
+                0,
+                &digest(),
+            ),
+        )],
+        ..Small::default()
+    };
+    assert!(
+        small.planned().iter().any(|l| l == "Start a ( node1 )"),
+        "{:?}",
+        small.planned()
+    );
+}
+
+#[test]
+fn a_demotion_fails_as_what_watches_the_promoted_resource() {
+    let planned = |on_fail: &str| {
+        let monitor = format!(
+            r#"<operations><op id="w" name="monitor" interval="10s" role="Promoted" on-fail="{on_fail}"/></operations>"#
+        );
+        let small = Small {
+            options: &[("stonith-enabled", "false")],
+            nodes: &["node1"],
+            resources: &promotable("", &monitor),
+            status: &[("node1", history("rsc1", STATEFUL, "demote", 1, &digest()))],
+            ..Small::default()
+        };
+        small.planned()
+    };
+    assert!(planned("ignore").is_empty());
+    assert_eq!(planned("restart"), ["Recover rsc1:0 ( Unpromoted node1 )"]);
+}
+
+#[test]
+fn of_instances_without_a_place_none_comes_first() {
+    let clone = |id: &str, more: &str| {
+        format!(r#"<clone id="c{id}">{more}<primitive id="{id}" {STATEFUL}/></clone>"#)
+    };
+    let promotable = r#"<meta_attributes id="m"><nvpair id="p" name="promotable" value="true"/></meta_attributes>"#;
+    let at = |node: &'static str| (node, history("a", STATEFUL, "start", 0, &digest()));
+    let small = Small {
+        options: &[
+            ("stonith-enabled", "false"),
+            ("symmetric-cluster", "false"),
+            ("enable-startup-probes", "false"),
+        ],
+        nodes: &["node1", "node2"],
+        resources: &(clone("b", "") + &clone("a", promotable)),
+        constraints: r#"<rsc_location id="l" rsc="ca" node="node2" score="50"/><rsc_colocation id="k" rsc="ca" with-rsc="cb" score="INFINITY"/>"#,
+        status: &[at("node1"), at("node2")],
+        ..Small::default()
+    };
+    // The one that might have stayed was seen to first, and is still the first when both have no place.
+    let order: Vec<String> = small
+        .planned()
+        .iter()
+        .filter_map(|l| l.split_whitespace().nth(1).map(str::to_owned))
+        .collect();
+    assert_eq!(order, ["a:1", "a:0"]);
 }

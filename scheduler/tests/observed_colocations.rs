@@ -3,7 +3,7 @@
 
 mod small;
 
-use small::{DUMMY, STATEFUL, Small, history, in_both};
+use small::{DUMMY, STATEFUL, Small, digest, history, in_both};
 
 #[test]
 fn a_place_is_left_to_whom_has_no_other() {
@@ -187,4 +187,169 @@ fn what_is_to_be_promoted_beside_something_is_not_without_it() {
     let score = |of: &str| Some(format!("s:0 promotion score on node1: {of}"));
     assert_eq!(promotion(&[]), score("-INFINITY"));
     assert_eq!(promotion(&["promoted-without"]), score("-1"));
+}
+
+#[test]
+fn what_nobody_placed_brings_no_score_to_what_goes_with_it() {
+    let small = Small {
+        options: &[("stonith-enabled", "false")],
+        nodes: &["node1"],
+        resources: &format!(
+            r#"<primitive id="a" {DUMMY}/><clone id="c"><meta_attributes id="m"><nvpair id="p" name="promotable" value="true"/><nvpair id="u" name="is-managed" value="false"/></meta_attributes><primitive id="s" {STATEFUL}/></clone>"#
+        ),
+        constraints: r#"<rsc_colocation id="k" rsc="a" with-rsc="c" with-rsc-role="Promoted" score="INFINITY"/>"#,
+        status: &[("node1", history("s", STATEFUL, "promote", 0, &digest()))],
+        ..Small::default()
+    };
+    assert_eq!(small.scores("s:0", &[]), ["INFINITY"]);
+    assert_eq!(small.scores("a", &[]), ["0"]);
+}
+
+#[test]
+fn what_promoted_groups_are_to_be_with_counts_for_which_are_promoted() {
+    let small = Small {
+        options: &[("stonith-enabled", "false")],
+        nodes: &["node1"],
+        resources: &format!(
+            r#"<primitive id="a" {DUMMY}/><clone id="c"><meta_attributes id="m"><nvpair id="p" name="promotable" value="true"/></meta_attributes><group id="g"><primitive id="s" {STATEFUL}/></group></clone>"#
+        ),
+        constraints: r#"<rsc_colocation id="k" rsc="c" rsc-role="Promoted" with-rsc="a" score="-100"/>"#,
+        ..Small::default()
+    };
+    let promotion = |earlier: &[&str]| {
+        let shown = small.all_scores(earlier);
+        shown
+            .into_iter()
+            .find(|l| l.starts_with("g:0 promotion score"))
+    };
+    let score = |of: &str| Some(format!("g:0 promotion score on node1: {of}"));
+    assert_eq!(promotion(&[]), score("-101"));
+    assert_eq!(promotion(&["groups-unranked"]), score("-1"));
+}
+
+fn needing(id: &str, cpu: u8) -> String {
+    format!(
+        r#"<primitive id="{id}" {DUMMY}><utilization id="u-{id}"><nvpair id="v-{id}" name="cpu" value="{cpu}"/></utilization></primitive>"#
+    )
+}
+
+#[test]
+fn where_a_resource_goes_there_is_room_for_an_instance_of_each_clone_that_must_be_with_it() {
+    let group = format!(
+        r#"<group id="g">{}{}</group>"#,
+        needing("d", 1),
+        needing("e", 2)
+    );
+    let clone = |id: &str, inside: &str| format!(r#"<clone id="{id}">{inside}</clone>"#);
+    let clones = clone("c1", &needing("b", 1)) + &clone("c2", &group);
+    let place = |cpu: u8| {
+        let small = Small {
+            options: &[
+                ("stonith-enabled", "false"),
+                ("placement-strategy", "minimal"),
+            ],
+            nodes: &["node1", "node2"],
+            node_attributes: &format!(
+                r#"<utilization id="n"><nvpair id="o" name="cpu" value="{cpu}"/></utilization>"#
+            ),
+            resources: &(needing("x", 1) + &needing("a", 1) + &clones),
+            constraints: &(with(&[("c1", "a", "INFINITY"), ("c2", "c1", "INFINITY")])
+                + r#"<rsc_location id="l" rsc="x" node="node1" score="INFINITY"/>"#),
+            ..Small::default()
+        };
+        let planned = small.planned();
+        planned.into_iter().find(|l| l.starts_with("Start a "))
+    };
+    // Five are needed, and one of node1 is taken.
+    assert_eq!(place(5).as_deref(), Some("Start a ( node2 )"));
+    assert_eq!(place(6).as_deref(), Some("Start a ( node1 )"));
+}
+
+#[test]
+fn what_of_a_group_counts_for_the_order_is_what_its_last_member_thinks() {
+    let ban = |rsc: &str, node: &str| {
+        format!(r#"<rsc_location id="l-{rsc}" rsc="{rsc}" node="{node}" score="-INFINITY"/>"#)
+    };
+    let small = Small {
+        options: &[
+            ("stonith-enabled", "false"),
+            ("placement-strategy", "utilization"),
+        ],
+        nodes: &["node1", "node2"],
+        resources: &(needing("a", 1)
+            + &format!(
+                r#"<group id="g">{}{}</group>"#,
+                needing("b", 1),
+                needing("d", 1)
+            )),
+        constraints: &(ban("a", "node2") + &ban("b", "node1") + &ban("g", "node2")),
+        ..Small::default()
+    };
+    let scores = small.all_scores(&[]);
+    assert!(
+        scores
+            .first()
+            .is_some_and(|l| l.starts_with("pcmk__group_assign: g ")),
+        "{scores:?}"
+    );
+}
+
+#[test]
+fn only_what_is_apart_in_a_role_minds_it() {
+    let small = Small {
+        options: &[("stonith-enabled", "false")],
+        nodes: &["node1", "node2"],
+        resources: &format!(r#"<primitive id="r" {STATEFUL}/><primitive id="q" {DUMMY}/>"#),
+        constraints: r#"<rsc_colocation id="k" rsc="q" with-rsc="r" with-rsc-role="Unpromoted" score="-20"/>"#,
+        // It failed to be promoted, so it will be unpromoted.
+        status: &[("node1", history("r", STATEFUL, "promote", 1, &digest()))],
+        ..Small::default()
+    };
+    assert_eq!(small.scores("q", &[]), ["-20", "0"]);
+    assert_eq!(small.scores("q", &["apart-in-any-role"]), ["0", "0"]);
+}
+
+#[test]
+fn where_a_promoted_instance_is_that_something_was_never_to_be_near_no_score_is_told() {
+    let small = Small {
+        options: &[("stonith-enabled", "false"), ("symmetric-cluster", "false")],
+        nodes: &["node1", "node2"],
+        resources: &format!(
+            r#"<primitive id="a" {DUMMY}/><clone id="c"><meta_attributes id="m"><nvpair id="p" name="promotable" value="true"/></meta_attributes><primitive id="s" {STATEFUL}/></clone>"#
+        ),
+        constraints: r#"<rsc_location id="l" rsc="a" node="node2" score="5"/><rsc_location id="n" rsc="c" node="node1" score="5"/><rsc_colocation id="k" rsc="a" with-rsc="c" with-rsc-role="Promoted" score="INFINITY"/>"#,
+        status: &[(
+            "node1",
+            r#"<nvpair id="s" name="master-s" value="10"/>|"#.to_owned(),
+        )],
+        ..Small::default()
+    };
+    assert_eq!(small.scores("a", &[]), ["-INFINITY"]);
+    let both = ["-INFINITY", "-INFINITY"];
+    assert_eq!(small.scores("a", &["told-beside-promoted"]), both);
+}
+
+#[test]
+fn a_wish_from_further_on_may_not_leave_no_node() {
+    let clone = |id: &str, more: &str| {
+        format!(r#"<clone id="c{id}">{more}<primitive id="{id}" {STATEFUL}/></clone>"#)
+    };
+    let promotable = r#"<meta_attributes id="m"><nvpair id="p" name="promotable" value="true"/></meta_attributes>"#;
+    let b = history("b", STATEFUL, "start", 0, &digest());
+    let score = r#"<nvpair id="s" name="master-a" value="10"/>|"#;
+    let small = Small {
+        options: &[("stonith-enabled", "false")],
+        nodes: &["node1", "node2", "node3"],
+        resources: &(primitives("x") + &clone("a", promotable) + &clone("b", "")),
+        constraints: &(with(&[("ca", "x", "-INFINITY"), ("cb", "x", "INFINITY")])
+            + r#"<rsc_location id="n" rsc="x" node="node3" score="10"/>"#),
+        status: &[("node1", format!("{score}{b}")), ("node2", b.clone())],
+        ..Small::default()
+    };
+    // That some instance is to be promoted on node1 does not put the one there last.
+    let planned = small.planned();
+    assert!(
+        planned.iter().any(|l| l == "Move b:0 ( node1 -> node3 )"),
+        "{planned:?}"
+    );
 }

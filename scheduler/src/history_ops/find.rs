@@ -177,6 +177,8 @@ pub(super) fn create_removed(c: &mut Cluster, xml: &Element) -> RscIx {
     };
     c.top.push(ix);
     c.rscs[ix].removed = true;
+    // What could fence can fence until it is stopped.
+    c.have_fence_device |= c.rscs[ix].is_fence_device;
     if c.rscs[ix].is_remote {
         removed_remote(c, ix);
     }

@@ -86,6 +86,14 @@ pub(super) const RULES: &[Rule] = &[
         name: "lenient-groups",
         change: "what must be with a group does not start without it",
     },
+    Rule {
+        name: "groups-unranked",
+        change: "what promoted groups are to be with counts for which are promoted",
+    },
+    Rule {
+        name: "told-beside-promoted",
+        change: "no score is told where a promoted instance is that its dependent was never to be near",
+    },
 ];
 
 /// Asks for rules.
