@@ -70,6 +70,8 @@ earlier! {
     primaries_twice = "primaries-twice",
     /// A group that cannot start keeps nothing from starting that must be with it, or with a member of it.
     lenient_groups = "lenient-groups",
+    /// What is active on several nodes migrates from one to another of them.
+    migrating_copies = "migrating-copies",
     /// What instances of a group are to be with in a role does not count for which of them are promoted.
     groups_unranked = "groups-unranked",
     /// Where a promoted instance is that its dependent was never to be near, its score is told, too.

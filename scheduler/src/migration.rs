@@ -17,7 +17,7 @@ pub(crate) fn possible(c: &Cluster, rsc: RscIx, current: Option<NodeIx>) -> bool
         && !r.start_pending
         && current != target
         && r.next_role > Role::Stopped
-        && (r.running_on.len() <= 1 || r.partial_target.is_some())
+        && (r.running_on.len() <= 1 || r.partial_target.is_some() || c.earlier.migrating_copies)
         && !c.nodes[current].unclean
         && c.nodes[current].online
         && migratable_here(c, rsc)

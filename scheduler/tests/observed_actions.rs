@@ -274,4 +274,5 @@ fn what_is_active_on_several_nodes_does_not_migrate() {
         small.planned()
     );
     assert!(small.graph("").contains("a_stop_0"));
+    assert!(small.graph("migrating-copies").contains("a_migrate_to_0"));
 }

@@ -87,6 +87,10 @@ pub(super) const RULES: &[Rule] = &[
         change: "what must be with a group does not start without it",
     },
     Rule {
+        name: "migrating-copies",
+        change: "what is active on several nodes does not migrate to where it is",
+    },
+    Rule {
         name: "groups-unranked",
         change: "what promoted groups are to be with counts for which are promoted",
     },
