@@ -3,7 +3,7 @@
 use std::{cmp::Ordering, collections::BTreeMap};
 
 use crate::{
-    actions, assign, colocation,
+    actions, assign, colocation, deep,
     explain::record,
     model::{Cluster, Kind, NodeIx, NodeTable, Role, RscIx, Task, ar},
     options::Placement,
@@ -178,7 +178,7 @@ fn colocated(c: &Cluster, rsc: RscIx, out: &mut Vec<RscIx>) {
 fn follow(c: &Cluster, part: RscIx, out: &mut Vec<RscIx>) {
     if !out.contains(&part) {
         out.push(part);
-        colocated(c, part, out);
+        deep::step(|| colocated(c, part, out));
     }
 }
 
@@ -194,7 +194,7 @@ fn follow_clone(c: &Cluster, clone: RscIx, out: &mut Vec<RscIx>) {
     if let Some(first) = first.filter(|_| !asked) {
         out.extend(c.primitives(first));
     }
-    colocated(c, clone, out);
+    deep::step(|| colocated(c, clone, out));
 }
 
 /// Writes down the room of every node, when asked for.

@@ -88,6 +88,17 @@ const DUMMY: &str = r#"class="ocf" provider="pacemaker" type="Dummy""#;
 
 /// How many of a chain of resources `{n}` start, each linked with the one before, `{m}`.
 fn starts_of_chain(resource: &str, link: &str, more: Option<(&str, &str)>) -> usize {
+    starts_where(DEFAULT, resource, link, more)
+}
+
+const DEFAULT: &str = r#"<nvpair id="placement" name="placement-strategy" value="default"/>"#;
+
+fn starts_where(
+    option: &'static str,
+    resource: &str,
+    link: &str,
+    more: Option<(&str, &str)>,
+) -> usize {
     let numbered = |text: &str, n: usize| {
         let text = text.replace("DUMMY", DUMMY).replace("{n}", &n.to_string());
         text.replace("{m}", &n.saturating_sub(1).to_string())
@@ -97,7 +108,10 @@ fn starts_of_chain(resource: &str, link: &str, more: Option<(&str, &str)>) -> us
     let (resource, constraint) = more.unwrap_or_default();
     let (resources, constraints) = (resources + &numbered(resource, 0), links + constraint);
     let small = std::thread::Builder::new().stack_size(STACK);
-    let decide = small.spawn(move || decided_with(&resources, &constraints).1);
+    let decide = small.spawn(move || {
+        let nodes = [String::new(), String::new(), String::new()];
+        decided_on(&nodes, option, &resources, &constraints).1
+    });
     decide.unwrap().join().unwrap()
 }
 
@@ -119,6 +133,14 @@ fn long_chains_of_colocations() {
         starts_of_chain(PRIMITIVE, WITH, Some((STOPPED, AFTER_STOPPED))),
         0
     );
+}
+
+#[test]
+fn long_chains_where_room_counts() {
+    let by_room = DEFAULT.replace("default", "utilization").leak();
+    let clone = r#"<clone id="r{n}"><primitive id="p{n}" DUMMY/></clone>"#;
+    assert_eq!(starts_where(by_room, PRIMITIVE, WITH, None), LINKS);
+    assert_eq!(starts_where(by_room, clone, WITH, None), 3 * LINKS);
 }
 
 #[test]
