@@ -174,6 +174,8 @@ fn update_runnable(c: &mut Cluster, ix: ActIx, rsc: RscIx) {
         c.acts[ix].runnable = false;
     } else if c.acts[ix].needs == Requires::Nothing {
         c.acts[ix].runnable = !guest || fencing::can_fence(c, node);
+        // Nothing keeps it any more, so there is nothing to tell (observed).
+        c.acts[ix].reason = None;
     } else {
         match quorum_policy(c, rsc) {
             NoQuorum::Stop => {

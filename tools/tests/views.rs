@@ -424,8 +424,8 @@ fn what_would_be_done_and_how_it_would_look() {
               * Taking node beta offline
 
             Transition Summary:
-              * Restart    cache:0     ( alpha )  due to resource definition change
-              * Restart    db          ( alpha )  due to resource definition change
+              * Restart    cache:0     ( alpha )
+              * Restart    db          ( alpha )
               * Recover    web         ( alpha )
 
             Executing Cluster Transition:
