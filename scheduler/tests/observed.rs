@@ -1055,3 +1055,20 @@ fn of_instances_without_a_place_none_comes_first() {
         .collect();
     assert_eq!(order, ["a:1", "a:0"]);
 }
+
+#[test]
+fn what_requires_nothing_starts_for_no_reason() {
+    let planned = |policy: &str| {
+        Small {
+            options: &[("stonith-enabled", "false"), ("no-quorum-policy", policy)],
+            nodes: &["node1"],
+            resources: &format!(r#"<primitive id="rsc1" {DUMMY}/>"#),
+            status: &[("node1", history("rsc1", DUMMY, "start", 0, ""))],
+            ..Small::default()
+        }
+        .planned()
+    };
+    let reason = "Restart rsc1 ( node1 ) due to resource definition change";
+    assert_eq!(planned("stop"), [reason]);
+    assert_eq!(planned("ignore"), ["Restart rsc1 ( node1 )"]);
+}
