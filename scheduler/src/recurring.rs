@@ -19,7 +19,7 @@ pub(crate) fn create(c: &mut Cluster, rsc: RscIx) {
     let starts = c.rscs[rsc].next_role != Role::Stopped || !c.rscs[rsc].managed;
     // Whatever there is to monitor: a start that was asked for before learns its place.
     let start = node
-        .filter(|_| starts)
+        .filter(|_| starts && !held)
         .map(|node| actions::start(c, rsc, Some(node), true));
     let ops = c.rscs[rsc].ops.clone();
     for op in ops.iter() {
