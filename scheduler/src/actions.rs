@@ -176,8 +176,6 @@ fn update_runnable(c: &mut Cluster, ix: ActIx, rsc: RscIx) {
         // What needs nothing is looked at afresh, whatever it was asked for before.
         c.acts[ix].reason = None;
         c.acts[ix].runnable = !guest || fencing::can_fence(c, node);
-        // Nothing keeps it any more, so there is nothing to tell (observed).
-        c.acts[ix].reason = None;
     } else {
         match quorum_policy(c, rsc) {
             NoQuorum::Stop => {
