@@ -276,3 +276,139 @@ fn what_is_active_on_several_nodes_does_not_migrate() {
     assert!(small.graph("").contains("a_stop_0"));
     assert!(small.graph("migrating-copies").contains("a_migrate_to_0"));
 }
+
+/// An entry of a history, as [`history`] has one.
+fn entry(id: &str, operation: &str, interval_ms: u32, call: i32, rc: u8) -> String {
+    let status = if call < 0 { -1 } else { 0 };
+    let key = format!("5:1:0:{}", small::UUID);
+    format!(
+        r#"<lrm_rsc_op id="{id}_{operation}_{interval_ms}" operation_key="{id}_{operation}_{interval_ms}" operation="{operation}" crm_feature_set="3.16.1" transition-key="{key}" transition-magic="{status}:{rc};{key}" call-id="{call}" rc-code="{rc}" op-status="{status}" interval="{interval_ms}" last-rc-change="1789997000"{}/>"#,
+        digest()
+    )
+}
+
+#[test]
+fn what_is_older_than_a_promotion_under_way_is_not_cancelled() {
+    let cancels = |call: i32, rc: u8| {
+        let monitor = entry("a", "monitor", 11_000, 11, 0);
+        let promote = entry("a", "promote", 0, call, rc);
+        let small = Small {
+            options: &[("stonith-enabled", "false"), ("maintenance-mode", "true")],
+            nodes: &["node1"],
+            resources: &clone(
+                "c",
+                &[("promotable", "true")],
+                &format!(
+                    r#"<primitive id="a" {STATEFUL}><operations><op id="m" name="monitor" interval="11s" role="Unpromoted"/></operations></primitive>"#
+                ),
+            ),
+            status: &[(
+                "node1",
+                format!(r#"<lrm_resource id="a" {STATEFUL}>{promote}{monitor}</lrm_resource>"#),
+            )],
+            ..Small::default()
+        };
+        small.graph("").contains(r#"operation="cancel""#)
+    };
+    assert!(cancels(10, 0));
+    assert!(!cancels(12, 0));
+    assert!(!cancels(-1, 193), "what is under way has no call id yet");
+}
+
+#[test]
+fn a_promoted_member_of_a_group_that_is_not_promoted_is_unpromoted() {
+    let monitors = |second: &str| {
+        let promoted = history("a", STATEFUL, "promote", 0, &digest());
+        let small = Small {
+            options: &NO_FENCING,
+            nodes: &["node1"],
+            resources: &clone(
+                "c",
+                &[("promotable", "true"), ("is-managed", "false")],
+                &format!(
+                    r#"<group id="g"><primitive id="a" {STATEFUL}><operations><op id="m" name="monitor" interval="10s" role="Promoted"/></operations></primitive>{second}</group>"#
+                ),
+            ),
+            status: &[("node1", promoted)],
+            ..Small::default()
+        };
+        small.graph("").contains("a_monitor_10000")
+    };
+    assert!(monitors(""));
+    assert!(!monitors(&format!(r#"<primitive id="b" {STATEFUL}/>"#)));
+}
+
+#[test]
+fn the_ticket_of_a_promoted_role_makes_all_nodes_known() {
+    let available = |ticket: &str| {
+        let small = Small {
+            options: &[("stonith-enabled", "false"), ("symmetric-cluster", "false")],
+            nodes: &["node1", "node2"],
+            resources: &clone(
+                "c",
+                &[("promotable", "true"), ("notify", "true")],
+                &format!(r#"<primitive id="a" {STATEFUL}/>"#),
+            ),
+            constraints: &format!(
+                r#"<rsc_location id="l" rsc="c" node="node2" score="100"/>{ticket}"#
+            ),
+            status: &[("node1", history("a", STATEFUL, "monitor", 7, &digest()))],
+            ..Small::default()
+        };
+        small
+            .graph("")
+            .contains(r#"notify_available_uname="node1 node2""#)
+    };
+    assert!(!available(""));
+    assert!(available(
+        r#"<rsc_ticket id="t" rsc="c" rsc-role="Promoted" ticket="T" loss-policy="demote"/>"#
+    ));
+}
+
+#[test]
+fn what_depends_without_influence_is_blocked_as_well() {
+    let small = Small {
+        options: &[("stonith-enabled", "false"), ("no-quorum-policy", "demote")],
+        nodes: &["node1"],
+        resources: &format!(
+            r#"<primitive id="a" {DUMMY}/>{}"#,
+            clone(
+                "c",
+                &[("promotable", "true")],
+                &format!(r#"<primitive id="b" {STATEFUL}/>"#)
+            )
+        ),
+        constraints: r#"<rsc_colocation id="k" rsc="c" rsc-role="Unpromoted" with-rsc="a" score="INFINITY" influence="false"/>"#,
+        status: &[(
+            "node1",
+            started("a") + &history("b", STATEFUL, "start", 0, &digest()),
+        )],
+        ..Small::default()
+    };
+    let graph = run(&small.cib().with_attr("have-quorum", "0"), NOW_S, false).graph;
+    assert!(graph.to_xml(1).contains("b_stop_0"));
+}
+
+#[test]
+fn where_it_cannot_be_stopped_nothing_watches_for_it_to_be_stopped() {
+    let monitors = |failed: bool| {
+        let there = history("a", DUMMY, "start", u8::from(failed), &digest());
+        let small = Small {
+            options: &NO_FENCING,
+            nodes: &["node1", "node2", "node3"],
+            resources: &format!(
+                r#"<primitive id="a" {DUMMY}><meta_attributes id="u"><nvpair id="v" name="is-managed" value="false"/></meta_attributes><operations><op id="m" name="monitor" interval="12s" role="Stopped"/></operations></primitive>"#
+            ),
+            status: &[("node1", started("a")), ("node2", there)],
+            ..Small::default()
+        };
+        let graph = small.graph("");
+        let on = |node: &str| {
+            graph.contains(&format!(
+                r#"operation_key="a_monitor_12000" on_node="{node}""#
+            ))
+        };
+        (on("node2"), on("node3"))
+    };
+    assert_eq!(monitors(true), (false, true));
+}
