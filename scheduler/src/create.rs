@@ -237,10 +237,7 @@ fn internal_clone(c: &mut Cluster, rsc: RscIx) {
 /// The instances of a clone, by number.
 fn by_number(c: &Cluster, clone: RscIx) -> Vec<RscIx> {
     let mut children = c.rscs[clone].children.clone();
-    children.sort_by_key(|child| {
-        let number = c.rscs[*child].id.rsplit_once(':');
-        number.and_then(|(_, n)| n.parse::<u32>().ok()).unwrap_or(0)
-    });
+    children.sort_by_key(|child| crate::instances::number(c, *child));
     children
 }
 

@@ -328,7 +328,8 @@ pub(crate) fn sort_by_number(c: &mut Cluster, clone: RscIx) {
     c.rscs[clone].children = children;
 }
 
-fn number(c: &Cluster, rsc: RscIx) -> i64 {
+/// The number in the name of an instance.
+pub(crate) fn number(c: &Cluster, rsc: RscIx) -> i64 {
     c.rscs[rsc]
         .id
         .rsplit_once(':')

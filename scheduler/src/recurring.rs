@@ -41,7 +41,7 @@ pub(crate) fn create(c: &mut Cluster, rsc: RscIx) {
             inactive(c, rsc, node, op);
             continue;
         }
-        if let (Some(node), Some(start)) = (node.filter(|_| !held), start) {
+        if let (Some(node), Some(start)) = (node, start) {
             active(c, rsc, start, node, op);
         }
     }

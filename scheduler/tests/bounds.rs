@@ -92,6 +92,7 @@ fn starts_of_chain(resource: &str, link: &str, more: Option<(&str, &str)>) -> us
 }
 
 const DEFAULT: &str = r#"<nvpair id="placement" name="placement-strategy" value="default"/>"#;
+const BY_ROOM: &str = r#"<nvpair id="placement" name="placement-strategy" value="utilization"/>"#;
 
 fn starts_where(
     option: &'static str,
@@ -137,10 +138,9 @@ fn long_chains_of_colocations() {
 
 #[test]
 fn long_chains_where_room_counts() {
-    let by_room = DEFAULT.replace("default", "utilization").leak();
     let clone = r#"<clone id="r{n}"><primitive id="p{n}" DUMMY/></clone>"#;
-    assert_eq!(starts_where(by_room, PRIMITIVE, WITH, None), LINKS);
-    assert_eq!(starts_where(by_room, clone, WITH, None), 3 * LINKS);
+    assert_eq!(starts_where(BY_ROOM, PRIMITIVE, WITH, None), LINKS);
+    assert_eq!(starts_where(BY_ROOM, clone, WITH, None), 3 * LINKS);
 }
 
 #[test]

@@ -35,16 +35,6 @@ pub(crate) fn explain(document: &str, ours: &mut Said, peer: &mut Said) -> Vec<&
             peer,
             ours,
             |line| {
-                line.contains("Stopped (not installed):")
-                    .then(|| line.replace("(not i", "(Not i"))
-            },
-            CAPITAL,
-            &mut met,
-        );
-        reword(
-            peer,
-            ours,
-            |line| {
                 let (change, stop) = line.split_once(" due to unrunnable ")?;
                 stop.ends_with(" stop")
                     .then(|| format!("{change} due to unmigrateable {stop}"))
